@@ -1,0 +1,1 @@
+"""How a layer is executed: schedules, their SRAM need, their traffic."""
