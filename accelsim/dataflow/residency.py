@@ -19,7 +19,7 @@ leaves no loop over single inputs: scatter drops out, and outputs resident runs 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import permutations
 
@@ -81,10 +81,12 @@ def once_only(
                 best = found.bits, place, found
     assert best is not None, "every layer has an order of every family"
     found, order = best[2], orders[best[1]][2]
-    if layer.has_weights:  # idle loops left out, families can share an order: name the fullest
-        bits = dict(zip(RESIDENTS, found.bits_by_operand, strict=True))
+    if layer.has_weights:
+        # families can share an order once idle loops are out: name the one whose operand stays
+        pairs = zip(found.words_by_operand, group.words, strict=True)
+        held = dict(zip(RESIDENTS, (live / used for live, used in pairs), strict=True))
         shared = [at for at in orders if at[2] == order and at[0] in residents]
-        resident, family, _ = max(shared, key=lambda at: bits[at[0]])
+        resident, family, _ = max(shared, key=lambda at: held[at[0]])
     else:
         resident, family, _ = orders[best[1]]
     return OnceOnly(Schedule(layer, resident, family, order, block, buffering), found)
@@ -184,9 +186,12 @@ def tile_footprint(
     - outputs resident: outputs + the lesser of (one c's padded inputs, a block's weights) and
       (one c's weights, a block's inputs or, if it has a window, a band)
 
-    With `prefetch` what streams is held twice; with `double` everything is.
+    With `prefetch` what streams is held twice, and outputs may wait finished; with `double`
+    everything is held twice.
     """
-    group, found = layer.group(), []
+    group, found, widths = layer.group(), [], layer.widths
+    if buffering == "prefetch":
+        widths = replace(widths, psums=max(widths.psums, widths.outputs))
     streamed_copies = 2 if buffering == "prefetch" else 1
     copies = 2 if buffering == "double" else 1
     for resident, words in _tiles(group, block):
@@ -197,7 +202,7 @@ def tile_footprint(
             count * copies * (1 if operand == stays else streamed_copies)
             for operand, count in enumerate(words)
         )
-        found.append(_held(layer.widths, weights if layer.has_weights else 0, inputs, outputs))
+        found.append(_held(widths, weights if layer.has_weights else 0, inputs, outputs))
     return min(found, key=lambda tile: tile.bits)
 
 
@@ -239,6 +244,9 @@ def _reach(axis: Axis, outputs: int) -> int:
     """Inputs, padding included, that the window of so many neighbouring outputs spans at most."""
     if axis.kind == "conv":
         return (outputs - 1) * axis.stride + (axis.taps - 1) * axis.dilation + 1
+    if axis.kind == "deconv":
+        reach = (outputs - 1 + (axis.taps - 1) * axis.dilation) // axis.stride + 1
+        return min(reach, axis.inputs)
     p, _, h = axis.pairs()
     tile = p // outputs
-    return max(int(np.ptp(h[tile == index])) + 1 for index in np.unique(tile))
+    return max((int(np.ptp(h[tile == index])) + 1 for index in np.unique(tile)), default=0)

@@ -1,0 +1,102 @@
+"""Answers derived by hand: what stays, what streams, and how widths change it."""
+
+from __future__ import annotations
+
+import pytest
+
+from accelsim.dataflow.residency import once_only, stream_peak
+from accelsim.dataflow.schedule import Block
+from accelsim.simulate import layer_need, min_sram, reason
+from accelsim.workload.layer import Axis, Conv, Stream, Widths
+
+
+def only_row(network, layer, **options):
+    (row,) = min_sram(network, layer=layer, **options).rows()
+    return row
+
+
+def test_wide_psums_move_alexnet_conv5_from_outputs_to_inputs():
+    """A group of conv5: K 128, C 192, 13 x 13, 3 x 3 taps, padding 1.
+
+    Outputs resident, taps outermost: all 128·169 = 21,632 psums, one c's 169 inputs, one weight.
+    With 32-bit psums that is 86,698 bytes; inputs resident keeps 192·169 = 32,448 inputs, one k's
+    169 psums (676 bytes) and one weight. Weights (221,184) are never in question.
+    """
+    row = only_row("alexnet_caffe", "conv5")
+    assert (row["resident"], row["min_sram_bytes"]) == ("outputs", 21_632 + 169 + 1)
+    row = only_row("alexnet_caffe", "conv5", bits=8, psum_bits=32)
+    assert (row["resident"], row["min_sram_bytes"]) == ("inputs", 32_448 + 4 * 169 + 1)
+    assert row["min_sram_words"] == 32_448 + 169 + 1
+
+
+def test_wide_psums_move_alexnet_fc6_from_outputs_to_inputs():
+    """4096 psums, an input and a weight; or 9216 inputs, a weight and a psum of four bytes."""
+    row = only_row("alexnet_caffe", "fc6")
+    assert (row["resident"], row["min_sram_bytes"]) == ("outputs", 4096 + 1 + 1)
+    row = only_row("alexnet_caffe", "fc6", bits=8, psum_bits=32)
+    assert (row["resident"], row["min_sram_bytes"]) == ("inputs", 9216 + 1 + 4)
+
+
+def test_wide_psums_move_resnet18_layer3_0_conv1_from_outputs_to_inputs():
+    """K 256, C 128, 14 x 14 of 28 x 28, 3 x 3 taps, stride 2, padding 1.
+
+    Outputs resident by stride phase: 256·196 psums, one phase of one channel's inputs (even or odd
+    rows and columns, 14 x 14), a weight. Inputs resident: 128·784 inputs, one k's 196 psums of four
+    bytes, a weight.
+    """
+    row = only_row("resnet18", "layer3.0.conv1")
+    assert (row["resident"], row["min_sram_bytes"]) == ("outputs", 256 * 196 + 196 + 1)
+    row = only_row("resnet18", "layer3.0.conv1", bits=8, psum_bits=32)
+    assert (row["resident"], row["min_sram_bytes"]) == ("inputs", 128 * 784 + 4 * 196 + 1)
+
+
+def test_first_layer_of_vgg16_keeps_its_weights():
+    """Two rows and three words of three channels of 224 columns, one psum."""
+    row = only_row("vgg16", "conv1_1")
+    assert row["min_sram_words"] == 64 * 27 + 3 * (2 * 224 + 3) + 1
+    assert row["reason"] == ("weights stay, 2 input rows + 3 words of 3 channels and 1 psum stream")
+
+
+def test_batch_lets_weights_stay_for_image_after_image():
+    one = only_row("vgg16", "conv1_1")["min_sram_words"]
+    assert only_row("vgg16", "conv1_1", batch=8)["min_sram_words"] == one
+
+
+def test_blocks_are_live_whole():
+    """A 1x1 layer, K = C = 32, on blocks of 16 x 16: weights, 32 inputs and 16 psums of a pixel."""
+    layer = Conv("", "conv", 1, 32, 32, 1, Axis(8, 1, 8), Axis(8, 1, 8))
+    found = once_only(layer, block=Block(K=16, C=16), residents=("weights",))
+    assert found.peak.words == 32 * 32 + 32 + 16
+
+
+@pytest.mark.parametrize(
+    ("layer", "buffering", "words"),
+    [
+        (Stream("", "add", 1, 4, 200, 100, 2, 2), "single", 3),
+        (Stream("", "add", 1, 4, 200, 100, 2, 2), "prefetch", 6),
+        (Stream("", "mul", 1, 4, 104, 100, 5, 1), "single", 6),
+        (Stream("", "softmax", 1, 10, 10, 10, 10), "single", 11),
+        (Stream("", "softmax", 1, 10, 10, 10, 10), "prefetch", 12),
+        (Stream("", "act", 1, 1, 1, 1, 1), "prefetch", 2),
+        (Stream("", "act", 1, 1, 9, 9, 1), "double", 4),
+    ],
+)
+def test_streams(layer, buffering, words):
+    assert stream_peak(layer, buffering).words == words
+
+
+def test_a_layer_all_in_its_padding_needs_nothing():
+    axis = Axis(1, 2, 1, 1, 2, 1)  # taps at -1 and 1 of a single input at 0
+    layer = Conv("", "conv", 1, 2, 2, 1, axis, axis)
+    assert (layer.useful_macs, layer.outputs_words) == (0, 2)
+    assert once_only(layer).peak.bits == 0
+
+
+def test_streamed_reason_names_rows_and_columns():
+    wide = Conv("", "conv", 1, 2, 2, 1, Axis(9, 3, 9, pad=1), Axis(40, 3, 40, pad=1))
+    assert "input column" in reason(layer_need(wide))
+
+
+def test_psum_width_reaches_the_peak():
+    narrow = Conv("", "fc", 1, 8, 8, 1, Axis(1), Axis(1), Widths(8, 8, 8, 32))
+    assert once_only(narrow, residents=("outputs",)).peak.bits_by_operand == (8, 8, 256)
