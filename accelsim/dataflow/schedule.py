@@ -51,9 +51,36 @@ class Block:
 ONE_MAC = Block()
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A dim cut into tiles: where each begins, in ascending order, the first at 0."""
+
+    dim: str
+    begins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """A group cut into tiles, run one after another: a loop per cut dim, outermost first.
+
+    `serpentine` turns an inner loop's direction each time it starts again. Words of the operands
+    in `keeps` that the next tile uses too stay on the chip; all others leave with their tile.
+    """
+
+    cuts: tuple[Cut, ...] = ()
+    serpentine: bool = False
+    keeps: tuple[Resident, ...] = ()
+
+
+ONE_TILE = Tiling()
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """One group of a layer as one tile: which operand stays, in what order its blocks run."""
+    """How one group of a layer runs: its tiles, and in each the operand that stays and the order.
+
+    Groups run one after another in the same way.
+    """
 
     layer: Conv
     resident: Resident
@@ -61,6 +88,7 @@ class Schedule:
     order: Order
     block: Block = ONE_MAC
     buffering: Buffering = "single"
+    tiling: Tiling = ONE_TILE
 
     @property
     def stays(self) -> str:

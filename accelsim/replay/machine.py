@@ -1,0 +1,311 @@
+"""The machine: walks a program's blocks, fetches, computes, drops, and counts every live bit.
+
+Per block: its weights, inputs and re-read psums are fetched if they are not there; a fresh output
+takes its place; all live bits are summed and held against the capacity; the MACs are done; a word
+that no later block of the tile uses is dropped, unless the schedule keeps it for the next tile; an
+output leaves as a psum if later tiles still add to it. With prefetch, the fetches of a block are
+done a block early and finished outputs leave a block late.
+
+All arrays are int64. `left` holds for each word how many uses the tile still has for it: negative
+while the word is not there, zero once it is dropped, KEPT if it stays for the next tile.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+KEPT = 2**62
+ADDS_ONLY, PREFETCH = 1, 2  # bits of `mode`
+
+# places in `state`
+LIVE_W, LIVE_I, LIVE_O, LATE = 0, 1, 2, 3  # live words; LATE are finished outputs still there
+READ_W, READ_I, READ_P, WRITE_P, WRITE_O = 4, 5, 6, 7, 8  # words across the chip edge
+PEAK, PEAK_W, PEAK_I, PEAK_O = 9, 10, 11, 12  # most live bits and the words then
+MACS, BLOCKS, OVERFLOW = 13, 14, 15  # OVERFLOW: bits that did not fit
+HELD = 16  # with prefetch, leaves of the block whose turn is next; -1 if there is none
+STATE_SIZE = HELD + 5
+
+
+@njit(cache=True)
+def run(entries, leaves, loops, children, first, stop, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+    """Run the blocks whose outermost loop is at its nodes `first` to `stop`.
+
+    left, data: flat arrays of weights, inputs, outputs. fate: for weights, inputs, outputs whether
+    the next tile keeps the word, then for outputs their uses in later tiles and whether a psum of
+    them is off the chip. widths: bits of a weight, input, psum, output, and the capacity in bits.
+    """
+    count = loops.shape[0]
+    leaf = np.zeros(5, dtype=np.int64)
+    if count == 0:
+        _block(entries, leaves, leaf, left, fate, data, widths, mode, state)
+        return
+    node = np.zeros(count, dtype=np.int64)
+    end = np.zeros(count, dtype=np.int64)
+    node[0], end[0] = first, stop
+    place = 0
+    while place >= 0:
+        if node[place] >= end[place]:
+            place -= 1
+            if place >= 0:
+                node[place] += 1
+            continue
+        leaf[loops[place, 0]] = node[place]
+        if place < count - 1:
+            place += 1
+            outer = loops[place, 2]
+            parent = node[outer] if outer >= 0 else 0
+            node[place] = children[place, parent]
+            end[place] = children[place, parent + 1]
+            continue
+        _block(entries, leaves, leaf, left, fate, data, widths, mode, state)
+        if state[OVERFLOW] > 0:
+            return
+        node[place] += 1
+
+
+@njit(cache=True)
+def run_macs(entries, leaves, loops, children, first, stop, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+    """Do as `run` does where each block is one MAC and nothing is prefetched, many times faster.
+
+    The state lives in local variables, and the innermost loop only moves one axis.
+    """
+    count = loops.shape[0]
+    left_w, left_i, left_o = left
+    keep_w, keep_i, keep_o, later, spilled = fate
+    data_w, data_i, data_o = data
+    bits_w, bits_i, bits_o, _, capacity = widths
+    live_w, live_i, live_o = state[LIVE_W], state[LIVE_I], state[LIVE_O]
+    bits = live_w * bits_w + live_i * bits_i + live_o * bits_o
+    multiplies = mode & ADDS_ONLY == 0
+    peak, macs = state[PEAK], 0
+    node = np.zeros(count, dtype=np.int64)
+    end = np.zeros(count, dtype=np.int64)
+    # index of weight, input, output given by the loops outside each place
+    base = np.zeros((count + 1, 3), dtype=np.int64)
+    depth = np.zeros(5, dtype=np.int64)
+    for place in range(count):
+        depth[loops[place, 0]] += 1
+    for axis in range(5):
+        if depth[axis] == 0:
+            base[0] += entries[leaves[axis, 0]]
+    node[0], end[0] = first, stop
+    place = 0
+    while place >= 0:
+        if node[place] >= end[place]:
+            place -= 1
+            if place >= 0:
+                node[place] += 1
+            continue
+        axis = loops[place, 0]
+        if place < count - 1:
+            w, i, o = base[place]
+            if loops[place, 1] == depth[axis] - 1:
+                entry = leaves[axis, node[place]]
+                w += entries[entry, 0]
+                i += entries[entry, 1]
+                o += entries[entry, 2]
+            place += 1
+            base[place, 0], base[place, 1], base[place, 2] = w, i, o
+            outer = loops[place, 2]
+            parent = node[outer] if outer >= 0 else 0
+            node[place] = children[place, parent]
+            end[place] = children[place, parent + 1]
+            continue
+        w0, i0, o0 = base[place]
+        for number in range(node[place], end[place]):
+            entry = leaves[axis, number]
+            w = w0 + entries[entry, 0]
+            i = i0 + entries[entry, 1]
+            o = o0 + entries[entry, 2]
+            uses_w, uses_i, uses_o = left_w[w], left_i[i], left_o[o]
+            if multiplies:
+                if uses_w < 0:
+                    uses_w = -uses_w
+                    live_w += 1
+                    bits += bits_w
+                    state[READ_W] += 1
+                data_o[o] += data_w[w] * data_i[i]
+            else:
+                data_o[o] += data_i[i]
+            if uses_i < 0:
+                uses_i = -uses_i
+                live_i += 1
+                bits += bits_i
+                state[READ_I] += 1
+            if uses_o < 0:
+                uses_o = -uses_o
+                live_o += 1
+                bits += bits_o
+                state[READ_P] += spilled[o]
+            if bits > peak:
+                peak = bits
+                state[PEAK_W], state[PEAK_I], state[PEAK_O] = live_w, live_i, live_o
+                if bits > capacity:
+                    state[OVERFLOW] = state[PEAK] = bits
+                    return
+            macs += 1
+            uses_w -= multiplies
+            uses_i -= 1
+            uses_o -= 1
+            if uses_w == 0 and multiplies:
+                if keep_w[w]:
+                    uses_w = KEPT
+                else:
+                    live_w -= 1
+                    bits -= bits_w
+            if uses_i == 0:
+                if keep_i[i]:
+                    uses_i = KEPT
+                else:
+                    live_i -= 1
+                    bits -= bits_i
+            if uses_o == 0:
+                if keep_o[o]:
+                    uses_o = KEPT
+                else:
+                    live_o -= 1
+                    bits -= bits_o
+                    if later[o]:
+                        spilled[o] = 1
+                        state[WRITE_P] += 1
+                    else:
+                        spilled[o] = 0
+                        state[WRITE_O] += 1
+            left_w[w], left_i[i], left_o[o] = uses_w, uses_i, uses_o
+        node[place] = end[place]
+    state[LIVE_W], state[LIVE_I], state[LIVE_O] = live_w, live_i, live_o
+    state[PEAK] = peak
+    state[MACS] += macs
+    state[BLOCKS] += macs
+
+
+@njit(cache=True)
+def finish(entries, leaves, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+    """Give the last block its turn, which with prefetch still waits, and let its outputs go."""
+    if state[HELD] >= 0:
+        leaf = state[HELD : HELD + 5].copy()
+        state[HELD] = -1
+        _compute(entries, leaves, leaf, left, fate, data, widths, mode, state)
+    state[LATE] = 0
+
+
+@njit(cache=True)
+def _block(entries, leaves, leaf, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+    """A block comes up: fetch for it; its turn is now, or with prefetch after the one before."""
+    _fetch(entries, leaves, leaf, left, fate, mode, state)
+    if mode & PREFETCH == 0:
+        _compute(entries, leaves, leaf, left, fate, data, widths, mode, state)
+        state[LATE] = 0  # gone with the block
+        return
+    if state[HELD] >= 0:
+        held = state[HELD : HELD + 5].copy()
+        _compute(entries, leaves, held, left, fate, data, widths, mode, state)
+    state[HELD : HELD + 5] = leaf
+
+
+@njit(cache=True)
+def _fetch(entries, leaves, leaf, left, fate, mode, state):  # type: ignore[no-untyped-def]
+    """Fetch the block's weights, inputs and spilled psums that are not there."""
+    weights, inputs, outputs = left
+    spilled = fate[4]
+    n, k, c, y, x = leaf
+    for en in range(leaves[0, n], leaves[0, n + 1]):
+        for ek in range(leaves[1, k], leaves[1, k + 1]):
+            for ec in range(leaves[2, c], leaves[2, c + 1]):
+                for ey in range(leaves[3, y], leaves[3, y + 1]):
+                    for ex in range(leaves[4, x], leaves[4, x + 1]):
+                        w = entries[ek, 0] + entries[ec, 0] + entries[ey, 0] + entries[ex, 0]
+                        i = entries[en, 1] + entries[ec, 1] + entries[ey, 1] + entries[ex, 1]
+                        o = entries[en, 2] + entries[ek, 2] + entries[ey, 2] + entries[ex, 2]
+                        if weights[w] < 0 and mode & ADDS_ONLY == 0:
+                            weights[w] = -weights[w]
+                            state[LIVE_W] += 1
+                            state[READ_W] += 1
+                        if inputs[i] < 0:
+                            inputs[i] = -inputs[i]
+                            state[LIVE_I] += 1
+                            state[READ_I] += 1
+                        if outputs[o] < 0 and spilled[o] > 0:
+                            outputs[o] = -outputs[o]
+                            state[LIVE_O] += 1
+                            state[READ_P] += 1
+
+
+@njit(cache=True)
+def _compute(entries, leaves, leaf, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+    """The block's turn: room for fresh outputs, the sum of live bits, the MACs, the drops."""
+    outputs = left[2]
+    n, k, c, y, x = leaf
+    finished = 0
+    for turn in range(2):
+        for en in range(leaves[0, n], leaves[0, n + 1]):
+            for ek in range(leaves[1, k], leaves[1, k + 1]):
+                for ec in range(leaves[2, c], leaves[2, c + 1]):
+                    for ey in range(leaves[3, y], leaves[3, y + 1]):
+                        for ex in range(leaves[4, x], leaves[4, x + 1]):
+                            o = entries[en, 2] + entries[ek, 2] + entries[ey, 2] + entries[ex, 2]
+                            if turn == 0:
+                                if outputs[o] < 0:
+                                    outputs[o] = -outputs[o]
+                                    state[LIVE_O] += 1
+                                continue
+                            w = entries[ek, 0] + entries[ec, 0] + entries[ey, 0] + entries[ex, 0]
+                            i = entries[en, 1] + entries[ec, 1] + entries[ey, 1] + entries[ex, 1]
+                            finished += _mac(w, i, o, left, fate, data, mode, state)
+        if turn == 0:
+            _weigh(widths, state)
+            if state[OVERFLOW] > 0:
+                return
+    state[LATE] = finished
+
+
+@njit(cache=True)
+def _weigh(widths, state):  # type: ignore[no-untyped-def]
+    """Sum the live bits of a block; note the peak, or the overflow of the capacity."""
+    state[BLOCKS] += 1
+    bits = state[LIVE_W] * widths[0] + state[LIVE_I] * widths[1]
+    bits += state[LIVE_O] * widths[2] + state[LATE] * widths[3]
+    if bits > state[PEAK]:
+        state[PEAK] = bits
+        state[PEAK_W] = state[LIVE_W]
+        state[PEAK_I] = state[LIVE_I]
+        state[PEAK_O] = state[LIVE_O] + state[LATE]
+        if bits > widths[4]:
+            state[OVERFLOW] = bits
+
+
+@njit(cache=True)
+def _mac(w, i, o, left, fate, data, mode, state):  # type: ignore[no-untyped-def]
+    """One MAC on words that are there; returns 1 if its output is finished by it."""
+    state[MACS] += 1
+    if mode & ADDS_ONLY:
+        data[2][o] += data[1][i]
+    else:
+        data[2][o] += data[0][w] * data[1][i]
+        left[0][w] -= 1
+        if left[0][w] == 0:
+            if fate[0][w] > 0:
+                left[0][w] = KEPT
+            else:
+                state[LIVE_W] -= 1
+    left[1][i] -= 1
+    if left[1][i] == 0:
+        if fate[1][i] > 0:
+            left[1][i] = KEPT
+        else:
+            state[LIVE_I] -= 1
+    left[2][o] -= 1
+    if left[2][o] != 0:
+        return 0
+    if fate[2][o] > 0:
+        left[2][o] = KEPT
+        return 0
+    state[LIVE_O] -= 1
+    if fate[3][o] > 0:
+        fate[4][o] = 1
+        state[WRITE_P] += 1
+        return 0
+    fate[4][o] = 0
+    state[WRITE_O] += 1
+    return 1
