@@ -110,16 +110,15 @@ class _Run:
         self.widths = np.array(bits, dtype=np.int64)
         self.mode = machine.ADDS_ONLY * (not layer.has_weights)
         self.mode += machine.PREFETCH * (schedule.buffering == "prefetch")
-        whole = compile_tile(replace(schedule, order=()), next(tiles_of(_untiled(schedule))))
-        self.later[whole.words(2)] = whole.counts(2)
+        for tile in tiles_of(replace(schedule, tiling=ONE_TILE)):
+            whole = compile_tile(schedule, tile)
+            self.later[whole.words(2)] = whole.counts(2)
         # an output that no MAC feeds is written as it is
         self.state[machine.WRITE_O] = self.later.size - np.count_nonzero(self.later)
 
     def tile(self, tile: Tile, following: Tile | None, progress: Progress | None) -> None:
         """Run one tile; raises DoesNotFit."""
         program = compile_tile(self.schedule, tile)
-        if not len(program.entries) or any(not len(index) for index, _ in program.uses[2]):
-            return
         for operand in range(3):
             words, counts = program.words(operand), program.counts(operand)
             there = self.left[operand][words] == machine.KEPT
@@ -172,10 +171,6 @@ class _Run:
         gone = all(not np.any(array > 0) for array in self.left)
         truth = direct(self.layer, self.weights, self.inputs)
         return done and gone and np.array_equal(self.outputs.reshape(truth.shape), truth)
-
-
-def _untiled(schedule: Schedule) -> Schedule:
-    return replace(schedule, tiling=ONE_TILE)
 
 
 def _with_next(tiles: Iterator[Tile]) -> Iterator[tuple[Tile, Tile | None]]:

@@ -16,6 +16,7 @@ from functools import reduce
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.dataflow.schedule import (
     COL_LOOPS,
@@ -62,10 +63,20 @@ class Program:
 
 
 def tiles_of(schedule: Schedule) -> Iterator[Tile]:
-    """The tiles of one group in the order in which they run."""
+    """The tiles of one group that have useful MACs, in the order in which they run."""
     layer = schedule.layer.group()
     tile = {dim: (0, extent) for dim, extent in layer.dims.items()}
-    yield from _nested(layer, schedule.tiling, 0, tile, [0] * len(schedule.tiling.cuts))
+    for found in _nested(layer, schedule.tiling, 0, tile, [0] * len(schedule.tiling.cuts)):
+        rows, cols = _inside(layer.rows, found, "PR"), _inside(layer.cols, found, "QS")
+        if rows.any() and cols.any():
+            yield found
+
+
+def _inside(axis: Axis, tile: Tile, dims: str) -> NDArray[np.bool_]:
+    """Which useful pairs of an axis lie in the tile."""
+    p, r, _ = axis.pairs()
+    (begin, end), (first, last) = tile[dims[0]], tile[dims[1]]
+    return (p >= begin) & (p < end) & (r >= first) & (r < last)
 
 
 def _nested(
@@ -145,8 +156,7 @@ def _windowed(
     """Rows or columns: the useful pairs of the tile, under the axis's loops in their order."""
     p, r, h = axis.pairs()
     output, tap = dims[0], dims[1]
-    inside = (p >= tile[output][0]) & (p < tile[output][1])
-    inside &= (r >= tile[tap][0]) & (r < tile[tap][1])
+    inside = _inside(axis, tile, dims)
     p, r, h = p[inside], r[inside], h[inside]
     value = {"P": p, "R": r, "H": h}
     phases = {"P": output_phases(axis), "R": tap_phases(axis)}
