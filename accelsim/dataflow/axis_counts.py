@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class AxisTable:
     more: tuple[Int64, ...] = ()
 
 
-@lru_cache(maxsize=65536)
+@cache
 def pure_table(place: int, extent: int, block: int, looped: bool, prefetch: bool) -> AxisTable:
     """Table of n, k or c. A word of an operand that has no such dim is used from end to end."""
     has = np.array(_RELEVANT[place] * 2, dtype=np.int64)[:, None]
@@ -71,7 +71,7 @@ def pure_table(place: int, extent: int, block: int, looped: bool, prefetch: bool
     return _placed(table, place)
 
 
-@lru_cache(maxsize=16384)
+@cache
 def window_table(
     place: int, axis: Axis, loops: tuple[str, ...], block_p: int, block_r: int, prefetch: bool
 ) -> AxisTable:

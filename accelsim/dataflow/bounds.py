@@ -28,7 +28,7 @@ the narrowest. A running MAC's own three words are a bound of their own.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from accelsim.dataflow.schedule import Buffering
 from accelsim.workload.layer import Axis, Conv, Stream
@@ -64,7 +64,7 @@ def least_stream_words(layer: Stream, buffering: Buffering = "single") -> int:
     return words * (2 if buffering == "double" else 1)
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _disjoint_windows(axis: Axis) -> tuple[tuple[int, int], ...]:
     """For each number of neighbouring taps: how many positions have disjoint windows of them.
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import cache, reduce
 from itertools import product
 
 import numpy as np
@@ -183,7 +183,7 @@ class _Nest:
         return live
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _spread(count: int) -> Int64:
     """Six of so many indices, or all if fewer: evenly spread, with both ends."""
     return np.unique(np.linspace(0, count - 1, 6).astype(np.int64))

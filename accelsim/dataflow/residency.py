@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from itertools import permutations
 
 import numpy as np
@@ -114,7 +114,7 @@ def _least_kept_bits(layer: Conv, block: Block, resident: Resident) -> int:
     return layer.K * layer.C * taps * layer.widths.weights
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _straddling_taps(axis: Axis, block: int) -> int:
     """Least number of taps used on both sides of the middle, counted in outputs or in inputs."""
     p, r, h = axis.pairs()
@@ -239,7 +239,7 @@ def _tiles(layer: Conv, block: Block) -> Iterator[tuple[Resident, tuple[int, int
     yield "outputs", (K * c * R * S, few_inputs, N * K * P * Q)
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _reach(axis: Axis, outputs: int) -> int:
     """Inputs, padding included, that the window of so many neighbouring outputs spans at most."""
     if axis.kind == "conv":

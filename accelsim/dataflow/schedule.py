@@ -9,7 +9,7 @@ rows (or taps) that meet this input row; once a phase is fixed, the dim runs ins
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from accelsim.workload.layer import Axis, Conv
@@ -22,6 +22,7 @@ Order = tuple[str, ...]
 
 ROW_LOOPS = ("P", "R", "H", "P%", "R%")
 COL_LOOPS = ("Q", "S", "W", "Q%", "S%")
+_PARTNERS = {"P": ("R", "H"), "R": ("P", "H"), "Q": ("S", "W"), "S": ("Q", "W")}
 _EXCHANGE = dict(zip(ROW_LOOPS + COL_LOOPS, COL_LOOPS + ROW_LOOPS, strict=True))
 
 
@@ -90,6 +91,17 @@ class Schedule:
     buffering: Buffering = "single"
     tiling: Tiling = ONE_TILE
 
+    def fault(self) -> tuple[str, str] | None:
+        """The field that is wrong and why, or None for a schedule that covers its layer."""
+        layer, dims = self.layer, self.layer.group().dims
+        if layer.K % layer.groups or layer.C % layer.groups or layer.rows.kind != layer.cols.kind:
+            return "layer", "groups divide K and C, and both axes are of one kind"
+        if min(dims.values()) < 1 or min(asdict(layer.widths).values()) < 1:
+            return "layer", "sizes and widths are 1 or more"
+        if min(asdict(self.block).values()) < 1:
+            return "block", "extents are 1 or more"
+        return _order_fault(self, dims) or _tiling_fault(self.tiling, dims)
+
     @property
     def stays(self) -> str:
         """The operand that stays on the chip; `none` where a pool keeps no weights."""
@@ -110,6 +122,46 @@ class Schedule:
             "P%": output_phases(rows), "Q%": output_phases(cols),
         }  # fmt: skip
         return " ".join(f"{loop}{moduli.get(loop, '')}" for loop in self.order)
+
+
+def _order_fault(schedule: Schedule, dims: dict[str, int]) -> tuple[str, str] | None:
+    """What keeps the loops from visiting each block of the layer once."""
+    order, block = schedule.order, schedule.block
+    for loop in order:
+        if loop not in ("N", "K", "C", *ROW_LOOPS, *COL_LOOPS):
+            return "order", f"no loop is called {loop}"
+        if order.count(loop) > 1:
+            return "order", f"{loop} is there twice"
+        if loop in ("H", "W") and block.has_window:
+            return "order", f"{loop} visits single inputs; a block of several pixels or taps cannot"
+    for dim in dims:
+        alone = -(-dims[dim] // getattr(block, dim)) > 1 and dim not in order
+        if alone and not _follows(schedule, dims, dim):
+            return "order", f"{dim} has more than one block and no loop"
+    return None
+
+
+def _follows(schedule: Schedule, dims: dict[str, int], dim: str) -> bool:
+    """Whether an input position and the loop of the partner dim leave one value for this dim."""
+    if dim not in _PARTNERS:
+        return False
+    partner, position = _PARTNERS[dim]
+    axis = schedule.layer.rows if dim in ROW_LOOPS else schedule.layer.cols
+    fixed = position in schedule.order or axis.used_inputs == 1
+    return fixed and (partner in schedule.order or dims[partner] == 1)
+
+
+def _tiling_fault(tiling: Tiling, dims: dict[str, int]) -> tuple[str, str] | None:
+    """What keeps the cuts from tiling the layer."""
+    cut_dims = [cut.dim for cut in tiling.cuts]
+    for cut in tiling.cuts:
+        if cut.dim not in dims or cut_dims.count(cut.dim) > 1:
+            return "tiling", f"a cut names one of N K C P Q R S, each once, not {cut.dim}"
+        if cut.begins[:1] != (0,) or list(cut.begins) != sorted(set(cut.begins)):
+            return "tiling", f"the tiles of {cut.dim} begin at 0 and ascend"
+        if cut.begins[-1] >= dims[cut.dim]:
+            return "tiling", f"{cut.dim} has {dims[cut.dim]}; no tile begins at {cut.begins[-1]}"
+    return None
 
 
 def transposed(order: Order) -> Order:
