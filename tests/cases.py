@@ -20,7 +20,7 @@ def random_axis(rng: random.Random, deconv: bool) -> Axis:
     return Axis(outputs, taps, inputs, stride, dilation, pad)
 
 
-def random_layer(rng: random.Random) -> Conv:
+def random_layer(rng: random.Random, most_macs: int = 4000) -> Conv:
     """A small layer with batch, groups, stride, dilation, padding on all sides, mixed widths."""
     deconv = rng.random() < 0.2
     while True:
@@ -32,7 +32,7 @@ def random_layer(rng: random.Random) -> Conv:
             Widths(*(rng.choice((4, 8, 16, 32)) for _ in range(4))),
             has_weights=rng.random() < 0.9,
         )  # fmt: skip
-        if 0 < layer.group().useful_macs <= 4000:
+        if 0 < layer.group().useful_macs <= most_macs:
             return layer
 
 

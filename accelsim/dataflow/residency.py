@@ -209,11 +209,14 @@ def tile_footprint(
 def stream_peak(layer: Stream, buffering: Buffering = "single") -> Peak:
     """Return what a layer that only passes words through holds: one block is one output word.
 
-    With `prefetch` the next output's new inputs are there too, and the last output leaves late.
+    With `prefetch` the next output's new inputs are there too (between two images a broadcast
+    operand anew), and the last output leaves late.
     """
     inputs, outputs = layer.live_inputs, 1
     if buffering == "prefetch":
-        inputs = min(inputs + layer.fresh_inputs, layer.inputs_words)
+        anew = layer.op in ("add", "mul") and layer.N > 1
+        inputs += layer.live_inputs if anew else layer.fresh_inputs
+        inputs = min(inputs, layer.inputs_words)
         outputs = min(2, layer.outputs_words)
     bits = (0, inputs * layer.widths.inputs, outputs * layer.widths.outputs)
     found = Peak((0, inputs, outputs), bits)
