@@ -17,10 +17,11 @@ from accelsim.workload.layer import Axis, Int64
 
 NEAR = np.array([0, 1, 5])
 """Rows of weights' and inputs' first uses and outputs' last uses: what prefetch looks at."""
-_RELEVANT = ((0, 1, 1), (1, 0, 1), (1, 1, 0))  # n, k, c of weights, inputs, outputs
+_HAS_DIM = ((False, True, True), (True, False, True), (True, True, False))
+"""Whether weights, inputs, outputs have n, k, c."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AxisTable:
     """Counts of one axis at its kept steps; rows are first uses of W, I, O, then last uses.
 
@@ -39,10 +40,13 @@ class AxisTable:
     more: tuple[Int64, ...] = ()
 
 
+_COUNTS = ("decided", "same", "follow", "reset", "more")
+
+
 @cache
 def pure_table(place: int, extent: int, block: int, looped: bool, prefetch: bool) -> AxisTable:
     """Table of n, k or c. A word of an operand that has no such dim is used from end to end."""
-    has = np.array(_RELEVANT[place] * 2, dtype=np.int64)[:, None]
+    has = np.array(_HAS_DIM[place] * 2)[:, None]
     words = np.where(has, extent, 1)
     if not looped:
         return _placed(AxisTable((), (words,)), place)
@@ -61,12 +65,11 @@ def pure_table(place: int, extent: int, block: int, looped: bool, prefetch: bool
     decided = np.concatenate([after[:3], before[3:]])
     if not prefetch:
         return _placed(AxisTable((decided,), (words, at(t))), place)
-    rows = [0, 1, 5]
     nearby = np.stack([t + 1, t + 1, t - 1])
-    follow = np.stack([at(step)[row] for row, step in zip(rows, nearby, strict=True)])
+    follow = np.stack([at(step)[row] for row, step in zip(NEAR, nearby, strict=True)])
     more = ((nearby >= 0) & (nearby < steps)).astype(np.int64)
-    first = np.array([[0], [0], [steps - 1]]) + np.zeros_like(nearby)
-    reset = np.stack([at(step)[row] for row, step in zip(rows, first, strict=True)])
+    first = np.stack([np.zeros_like(t), np.zeros_like(t), np.full_like(t, steps - 1)])
+    reset = np.stack([at(step)[row] for row, step in zip(NEAR, first, strict=True)])
     table = AxisTable((decided,), (words, at(t)), (follow,), (reset,), (more,))
     return _placed(table, place)
 
@@ -188,7 +191,7 @@ def take(table: AxisTable, place: int, steps: Int64) -> AxisTable:
             for array in arrays
         )
 
-    return AxisTable(*(at(getattr(table, name)) for name in AxisTable.__slots__))
+    return AxisTable(*(at(getattr(table, name)) for name in _COUNTS))
 
 
 def _placed(table: AxisTable, place: int) -> AxisTable:
@@ -199,4 +202,4 @@ def _placed(table: AxisTable, place: int) -> AxisTable:
     def spread(arrays: tuple[Int64, ...]) -> tuple[Int64, ...]:
         return tuple(array.reshape(len(array), *shape) for array in arrays)
 
-    return AxisTable(*(spread(getattr(table, name)) for name in AxisTable.__slots__))
+    return AxisTable(*(spread(getattr(table, name)) for name in _COUNTS))

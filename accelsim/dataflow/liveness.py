@@ -47,7 +47,7 @@ _PART = 4096  # blocks evaluated together
 Steps = tuple[Int64, ...]  # chosen steps of n, k, c, rows, columns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Peak:
     """Live words of weights, inputs, outputs at the block with the most live bits, and their bits.
 

@@ -42,7 +42,7 @@ from accelsim.dataflow.schedule import (
 from accelsim.workload.layer import Axis, Conv, Stream, Widths
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OnceOnly:
     """A schedule that moves every word of its layer once, and the SRAM that takes."""
 

@@ -26,7 +26,7 @@ _PARTNERS = {"P": ("R", "H"), "R": ("P", "H"), "Q": ("S", "W"), "S": ("Q", "W")}
 _EXCHANGE = dict(zip(ROW_LOOPS + COL_LOOPS, COL_LOOPS + ROW_LOOPS, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """What the PE array executes as one step: extents over the dims, one MAC unless said."""
 
@@ -52,7 +52,7 @@ class Block:
 ONE_MAC = Block()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cut:
     """A dim cut into tiles: where each begins, in ascending order, the first at 0."""
 
@@ -60,7 +60,7 @@ class Cut:
     begins: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tiling:
     """A group cut into tiles, run one after another: a loop per cut dim, outermost first.
 
