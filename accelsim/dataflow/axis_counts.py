@@ -25,6 +25,7 @@ _HAS_DIM = ((False, True, True), (True, False, True), (True, True, False))
 class AxisTable:
     """Counts of one axis at its kept steps; rows are first uses of W, I, O, then last uses.
 
+    entries: indices of n, k, c, or useful pairs, that all steps of the axis visit together.
     decided[l]: words whose first use (last use) lies after (before) the step in loop l of the
     axis, equal in the loops outside it; same[l]: words equal up to and including loop l - 1
     (same[0] = all words); both of shape (6, steps).
@@ -33,6 +34,7 @@ class AxisTable:
     such a next (previous) step exists, (3, steps) of 0 or 1. Only with prefetch.
     """
 
+    entries: int
     decided: tuple[Int64, ...]
     same: tuple[Int64, ...]
     follow: tuple[Int64, ...] = ()
@@ -49,7 +51,7 @@ def pure_table(place: int, extent: int, block: int, looped: bool, prefetch: bool
     has = np.array(_HAS_DIM[place] * 2)[:, None]
     words = np.where(has, extent, 1)
     if not looped:
-        return _placed(AxisTable((), (words,)), place)
+        return _placed(AxisTable(extent, (), (words,)), place)
     steps = -(-extent // block)
     ends = [0, 1, steps - 2, steps - 1] + ([2, steps - 3] if prefetch else [])
     t = np.unique(np.clip(ends, 0, steps - 1))
@@ -64,13 +66,13 @@ def pure_table(place: int, extent: int, block: int, looped: bool, prefetch: bool
     before = np.where(has, t * block, 0)
     decided = np.concatenate([after[:3], before[3:]])
     if not prefetch:
-        return _placed(AxisTable((decided,), (words, at(t))), place)
+        return _placed(AxisTable(extent, (decided,), (words, at(t))), place)
     nearby = np.stack([t + 1, t + 1, t - 1])
     follow = np.stack([at(step)[row] for row, step in zip(NEAR, nearby, strict=True)])
     more = ((nearby >= 0) & (nearby < steps)).astype(np.int64)
     first = np.stack([np.zeros_like(t), np.zeros_like(t), np.full_like(t, steps - 1)])
     reset = np.stack([at(step)[row] for row, step in zip(NEAR, first, strict=True)])
-    table = AxisTable((decided,), (words, at(t)), (follow,), (reset,), (more,))
+    table = AxisTable(extent, (decided,), (words, at(t)), (follow,), (reset,), (more,))
     return _placed(table, place)
 
 
@@ -88,6 +90,7 @@ def window_table(
         spans.append(span)
     keys, step_of_pair = np.unique(key, return_inverse=True)
     firsts, lasts = zip(*(_first_and_last(step_of_pair, word) for word in (r, h, p)), strict=True)
+    visited = int(np.bincount(step_of_pair, minlength=len(keys)).sum())
     used_at = np.array([np.bincount(use, minlength=len(keys)) for use in firsts + lasts])
     used_before = np.concatenate([np.zeros((6, 1), dtype=np.int64), used_at.cumsum(axis=1)], axis=1)
     begin, end = [np.zeros(len(keys), dtype=np.int64)], [np.full(len(keys), len(keys))]
@@ -106,10 +109,10 @@ def window_table(
         for loop in range(len(loops))
     ]
     if not loops:
-        return _placed(AxisTable((), tuple(same)), place)
+        return _placed(AxisTable(visited, (), tuple(same)), place)
     same[0] = same[0][:, :1]  # all words, at any step
     near = _neighbours(used_at, begin, end) if prefetch else ((), (), ())
-    table = AxisTable(tuple(decided), tuple(same), *near)
+    table = AxisTable(visited, tuple(decided), tuple(same), *near)
     # a run follows one place inside the loop's body; over single inputs that recurs with the stride
     places = []
     for level, loop in enumerate(loops):
@@ -191,7 +194,7 @@ def take(table: AxisTable, place: int, steps: Int64) -> AxisTable:
             for array in arrays
         )
 
-    return AxisTable(*(at(getattr(table, name)) for name in _COUNTS))
+    return AxisTable(table.entries, *(at(getattr(table, name)) for name in _COUNTS))
 
 
 def _placed(table: AxisTable, place: int) -> AxisTable:
@@ -202,4 +205,4 @@ def _placed(table: AxisTable, place: int) -> AxisTable:
     def spread(arrays: tuple[Int64, ...]) -> tuple[Int64, ...]:
         return tuple(array.reshape(len(array), *shape) for array in arrays)
 
-    return AxisTable(*(spread(getattr(table, name)) for name in _COUNTS))
+    return AxisTable(table.entries, *(spread(getattr(table, name)) for name in _COUNTS))

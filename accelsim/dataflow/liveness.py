@@ -24,6 +24,7 @@ t and the outputs last used in the block before, counted by the same recursion.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, reduce
@@ -115,6 +116,21 @@ def peak_at_least(layer: Conv, order: Order, block: Block, buffering: Buffering)
         if len(nest.all_steps[axis]) > len(few[axis]):
             bits, at = nest.heaviest((*at[:axis], nest.all_steps[axis], *at[axis + 1 :]))
     return bits * (2 if buffering == "double" else 1)
+
+
+def covered(layer: Conv, order: Order, block: Block) -> tuple[int, tuple[int, int, int]]:
+    """MACs that the loops visit and words (W, I, O) that they use, counted along the loops.
+
+    A conservation check: useful MACs and used words of one group, or the order leaves some out.
+    Outputs that no MAC feeds are not among the words.
+    """
+    nest = _Nest(layer, order, block, prefetch=False)
+    weights, inputs, outputs = (
+        math.prod(int(table.same[0][operand].flat[0]) for table in nest.tables)
+        for operand in range(3)
+    )
+    macs = math.prod(table.entries for table in nest.tables)
+    return macs, (weights if layer.has_weights else 0, inputs, outputs)
 
 
 class _Nest:

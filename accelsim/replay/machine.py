@@ -74,7 +74,9 @@ def run_macs(entries, leaves, loops, children, first, stop, left, fate, data, wi
     left_w, left_i, left_o = left
     keep_w, keep_i, keep_o, later, spilled = fate
     data_w, data_i, data_o = data
-    bits_w, bits_i, bits_o, _, capacity = widths
+    bits_w, bits_i, bits_o, capacity = widths[0], widths[1], widths[2], widths[4]
+    # columns apart: the innermost loop reads them one after another
+    moves_w, moves_i, moves_o = entries[:, 0].copy(), entries[:, 1].copy(), entries[:, 2].copy()
     live_w, live_i, live_o = state[LIVE_W], state[LIVE_I], state[LIVE_O]
     bits = live_w * bits_w + live_i * bits_i + live_o * bits_o
     multiplies = mode & ADDS_ONLY == 0
@@ -113,11 +115,11 @@ def run_macs(entries, leaves, loops, children, first, stop, left, fate, data, wi
             end[place] = children[place, parent + 1]
             continue
         w0, i0, o0 = base[place]
-        for number in range(node[place], end[place]):
-            entry = leaves[axis, number]
-            w = w0 + entries[entry, 0]
-            i = i0 + entries[entry, 1]
-            o = o0 + entries[entry, 2]
+        offset = leaves[axis, 0]  # leaves of one entry each follow one another
+        for entry in range(offset + node[place], offset + end[place]):
+            w = w0 + moves_w[entry]
+            i = i0 + moves_i[entry]
+            o = o0 + moves_o[entry]
             uses_w, uses_i, uses_o = left_w[w], left_i[i], left_o[o]
             if multiplies:
                 if uses_w < 0:

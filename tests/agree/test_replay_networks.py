@@ -5,18 +5,33 @@ The layers of VGG-16 alone are 15 G MACs; all five take a few minutes on one cor
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
 import pytest
 
 from accelsim.simulate import min_sram
-from accelsim.verify import verify
+from accelsim.verify import Verified, verify
+
+NETWORKS = ("vgg16", "googlenet", "alexnet_caffe", "resnet18", "mobilenet_v2")
+
+
+@pytest.fixture(scope="module")
+def executions():
+    """All networks under way in two processes, the longest first."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        yield {name: processes.submit(execute, name) for name in NETWORKS}
+
+
+def execute(network: str) -> Verified:
+    return verify(min_sram(network))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "network", ["alexnet_caffe", "resnet18", "mobilenet_v2", "googlenet", "vgg16"]
-)
-def test_witnesses_of_a_whole_network(network):
-    found = verify(min_sram(network))
+@pytest.mark.parametrize("network", NETWORKS)
+def test_witnesses_of_a_whole_network(network, executions: dict[str, Future[Verified]]):
+    found = executions[network].result()
     assert found.rows()
     assert [row["layer"] for row in found.rows() if row["agrees"] != "yes"] == []
     assert all(row["groups_replayed"] == row["groups"] for row in found.rows())
@@ -32,8 +47,6 @@ def test_a_sample_of_groups_says_so():
 
 def test_a_claim_too_low_is_found_out():
     """Replay does not believe the formula: with one bit taken off, the layer does not fit."""
-    from dataclasses import replace
-
     claimed = min_sram("alexnet_caffe", layer="conv5")
     (need,) = claimed.needs
     weights, inputs, outputs = need.peak.bits_by_operand

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 from cases import random_block, random_layer
 
 from accelsim.dataflow import axis_counts, liveness
 from accelsim.dataflow.axis_counts import pure_table, window_table
-from accelsim.dataflow.liveness import Peak, peak, peak_at_least
+from accelsim.dataflow.liveness import Peak, covered, peak, peak_at_least
 from accelsim.dataflow.residency import (
     OnceOnly,
     _least_kept_bits,
@@ -191,11 +192,23 @@ def test_loop_extents():
     "value",
     [Peak((1, 2, 3), (8, 16, 24)), ONE_MAC, Cut("P", (0,)), Tiling(), Schedule(
         square(1, 1, 1, 1), "weights", "gather", ()), OnceOnly(None, None),
-        axis_counts.AxisTable((), ())],
+        axis_counts.AxisTable(1, (), ())],
 )  # fmt: skip
 def test_values_are_frozen(value):
     with pytest.raises(FrozenInstanceError):
         setattr(value, next(iter(vars(value))), 0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_loops_cover_all_macs_and_words(seed):
+    rng = random.Random(seed)
+    layer, block = random_layer(rng).group(), random_block(rng)
+    fed = np.unique(layer.rows.pairs()[0]).size * np.unique(layer.cols.pairs()[0]).size
+    for _, _, order in candidates(layer, block):
+        macs, (weights, inputs, outputs) = covered(layer, order, block)
+        assert macs == layer.useful_macs
+        assert (weights, inputs) == layer.words[:2]
+        assert outputs == layer.N * layer.K * fed
 
 
 def test_peak_adds_up_and_rounds_each_operand():
