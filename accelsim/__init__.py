@@ -1,3 +1,67 @@
-"""accelsim: least on-chip SRAM, least off-chip traffic, and the schedules that prove it."""
+"""accelsim: least on-chip SRAM, least off-chip traffic, and the schedules that prove it.
+
+>>> import accelsim
+>>> found = accelsim.min_sram("vgg16")
+>>> found.summary["min_sram_words"], found.summary["limiting_layer"]
+(619008, 'conv3_2')
+
+Everything is imported when it is first used. Results have `.rows()`, `.to_csv()`, `.to_json()`,
+`.to_dataframe()`, `.plot()` and show as a table in a notebook.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from accelsim.dataflow.schedule import Block, Schedule
+    from accelsim.dataflow.schedule_file import from_yaml, to_yaml
+    from accelsim.report.explain import explain
+    from accelsim.results import Result
+    from accelsim.simulate import min_sram
+    from accelsim.spec import InputError
+    from accelsim.verify import replay
+    from accelsim.workload.network import Network, load_network
+
+_HOME = {
+    "Block": "accelsim.dataflow.schedule",
+    "InputError": "accelsim.spec",
+    "Network": "accelsim.workload.network",
+    "Result": "accelsim.results",
+    "Schedule": "accelsim.dataflow.schedule",
+    "explain": "accelsim.report.explain",
+    "from_yaml": "accelsim.dataflow.schedule_file",
+    "load_network": "accelsim.workload.network",
+    "min_sram": "accelsim.simulate",
+    "replay": "accelsim.verify",
+    "to_yaml": "accelsim.dataflow.schedule_file",
+}
+__all__ = [
+    "Block",
+    "InputError",
+    "Network",
+    "Result",
+    "Schedule",
+    "__version__",
+    "explain",
+    "from_yaml",
+    "load_network",
+    "min_sram",
+    "replay",
+    "to_yaml",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
+    found = getattr(import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,7 +10,7 @@ from typing import Any
 
 from accelsim import __version__
 from accelsim.dataflow.bounds import least_sram, least_stream_words
-from accelsim.dataflow.liveness import Peak
+from accelsim.dataflow.liveness import Peak, covered, separate_peaks
 from accelsim.dataflow.residency import once_only, stream_peak, tile_footprint
 from accelsim.dataflow.schedule import (
     ONE_MAC,
@@ -33,12 +33,13 @@ _WEIGHTED = ("conv", "deconv", "fc", "matmul")
 class LayerNeed:
     """Least SRAM for once-only traffic of a layer, its schedule, and what stands beside it.
 
-    All figures are one group's; a stream has no schedule.
+    All figures are one group's; a stream has no schedule. `parted` holds each operand's own peak.
     """
 
     layer: Layer
     schedule: Schedule | None
     peak: Peak
+    parted: Peak
     tile: Peak
     bound_bits: int
     bound_words: int
@@ -63,12 +64,14 @@ def min_sram(
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
+    families: bool = False,
 ) -> MinSram:
     """Return the least SRAM with which every weight and activation crosses the chip edge once.
 
     A row for each layer that moves words, in file order. `layer` keeps some by name or pattern
-    (`conv*`), `resident` restricts the families; the rest is as for `load_network`, and does not
-    apply to a Network that is already loaded. Raises InputError for a fault of files or arguments.
+    (`conv*`), `resident` restricts the families, `families` adds what `with_families` does; the
+    rest is as for `load_network`, and does not apply to a Network that is already loaded. Raises
+    InputError for a fault of files or arguments.
     """
     given = [networks] if isinstance(networks, str | Path | Network) else list(networks)
     loaded = tuple(
@@ -76,6 +79,7 @@ def min_sram(
         else load_network(net, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
         for net in given
     )  # fmt: skip
+    _refuse_repeated(loaded)
     residents = RESIDENTS if resident is None else (resident,)
     known: dict[Layer, LayerNeed] = {}
     rows, needs, summaries = [], [], {}
@@ -92,13 +96,35 @@ def min_sram(
         summaries[network.name] = _summary(own)
         rows += own
     summary = next(iter(summaries.values())) if len(summaries) == 1 else _summary(rows)
-    return MinSram(
+    found = MinSram(
         meta=_meta("min-sram", loaded, buffering),
         table=tuple(rows),
         summary={**summary, "networks": summaries},
         networks=loaded,
         needs=tuple(needs),
     )
+    return with_families(found) if families else found
+
+
+def with_families(result: MinSram) -> MinSram:
+    """Add three columns: the least SRAM, in bytes, with each of the operands resident.
+
+    A stream has no families: its own need stands in all three.
+    """
+    known: dict[tuple[Layer, Resident], int] = {}
+    table = []
+    for row, need in zip(result.table, result.needs, strict=True):
+        more = {}
+        block = need.schedule.block if need.schedule else ONE_MAC
+        for resident in RESIDENTS:
+            key = replace(need.layer, name=""), resident
+            if key not in known:
+                buffering = result.meta["buffering"]
+                own = layer_need(key[0], residents=(resident,), block=block, buffering=buffering)
+                known[key] = own.peak.bytes
+            more[f"min_sram_{resident}_resident_bytes"] = known[key]
+        table.append({**row, **more})
+    return replace(result, table=tuple(table))
 
 
 def layer_need(
@@ -113,10 +139,40 @@ def layer_need(
         peak = stream_peak(layer, buffering)
         words = least_stream_words(layer, buffering)
         bits = words * min(layer.widths.inputs, layer.widths.outputs)
-        return LayerNeed(layer, None, peak, peak, bits, words)
+        return LayerNeed(layer, None, peak, peak, peak, bits, words)
     found = once_only(layer, block=block, buffering=buffering, residents=residents)
+    _conserve(found.schedule)
     tile = tile_footprint(layer, block=block, buffering=buffering, residents=residents)
-    return LayerNeed(layer, found.schedule, found.peak, tile, *least_sram(layer.group(), buffering))
+    group, order = layer.group(), found.schedule.order
+    parted = found.peak
+    if group.useful_macs:
+        parted = separate_peaks(group, order, block, buffering)
+    bound = least_sram(group, buffering)
+    return LayerNeed(layer, found.schedule, found.peak, parted, tile, *bound)
+
+
+def _conserve(schedule: Schedule) -> None:
+    """Every useful MAC done, every used weight and input read: raises RuntimeError if not."""
+    group = schedule.layer.group()
+    if not group.useful_macs:
+        return
+    macs, (weights, inputs, _) = covered(group, schedule.order, schedule.block)
+    done = (macs, weights, inputs)
+    due = (group.useful_macs, group.weights_words, group.inputs_words)
+    if schedule.fault() is not None or done != due:
+        where = f"{schedule.layer.name}: order {schedule.order_text}"
+        raise RuntimeError(f"{where} does (MACs, weights, inputs) {done}, the layer has {due}")
+
+
+def _refuse_repeated(networks: tuple[Network, ...]) -> None:
+    """Results tell networks apart by name."""
+    seen: dict[str, Network] = {}
+    for network in networks:
+        if network.name in seen:
+            other = seen[network.name].path
+            wrong = f"is named {quote(network.name)} like {other}"
+            raise InputError(f"{network.path}: {wrong}; give each network once, by its own name")
+        seen[network.name] = network
 
 
 def _chosen(network: Network, wanted: str | Sequence[str] | None) -> tuple[Node, ...]:
@@ -154,6 +210,7 @@ def _row(network: Network, node: Node, need: LayerNeed) -> Row:
         "weights_resident_words": peak.words_by_operand[0],
         "inputs_resident_words": peak.words_by_operand[1],
         "outputs_resident_words": peak.words_by_operand[2],
+        "partitioned_sram_bytes": need.parted.bytes,
         "tile_sram_words": need.tile.words,
         "tile_sram_bytes": need.tile.bytes,
         "bound_words": need.bound_words,

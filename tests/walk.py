@@ -70,8 +70,9 @@ def steps(layer: Conv, order: tuple[str, ...], block: Block) -> tuple[dict, np.n
 
 def walked_peak(
     layer: Conv, order: tuple[str, ...], block: Block, buffering: str
-) -> tuple[int, set[tuple[int, int, int]]]:
-    """The most live bits, and the live words (W, I, O) at each block that has them."""
+) -> tuple[int, set[tuple[int, int, int]], tuple[int, int, int]]:
+    """The most live bits, the live words (W, I, O) at each block that has them, and the most bits
+    of each operand alone."""
     at, step = steps(layer, order, block)
     last_step = int(step.max())
     early, late = (1, 1) if buffering == "prefetch" else (0, 0)
@@ -81,6 +82,7 @@ def walked_peak(
         "outputs": ("NKPQ", 0, late),
     }
     live, bits = [], np.zeros(last_step + 1, dtype=np.int64)
+    alone = []
     widths = layer.widths
     for name, (dims, before, after) in words.items():
         ids = np.ravel_multi_index(
@@ -93,16 +95,20 @@ def walked_peak(
         np.maximum.at(last, word, step)
         if name == "weights" and not layer.has_weights:
             live.append(np.zeros_like(bits))
+            alone.append(0)
             continue
         full = coverage(first - before, last, last_step)
         leaving = coverage(last + 1, last + after, last_step)
         live.append(full + leaving)
         width = widths.psums if name == "outputs" else getattr(widths, name)
-        bits += full * width + leaving * widths.outputs
+        own = full * width + leaving * widths.outputs
+        alone.append(int(own.max()))
+        bits += own
     copies = 2 if buffering == "double" else 1
     peak = int(bits.max())
     where = np.flatnonzero(bits == peak)
-    return copies * peak, {tuple(copies * int(words[t]) for words in live) for t in where}
+    at_peak = {tuple(copies * int(words[t]) for words in live) for t in where}
+    return copies * peak, at_peak, tuple(copies * most for most in alone)
 
 
 def coverage(first: np.ndarray, last: np.ndarray, last_step: int) -> np.ndarray:

@@ -104,6 +104,29 @@ def peak(layer: Conv, order: Order, block: Block, buffering: Buffering) -> Peak:
     return found.times(2) if buffering == "double" else found
 
 
+def separate_peaks(layer: Conv, order: Order, block: Block, buffering: Buffering) -> Peak:
+    """Return each operand's own most live bits, which need not fall on one block.
+
+    What separate buffers for weights, inputs and outputs must hold.
+    """
+    nest = _Nest(layer, order, block, buffering == "prefetch")
+    words, bits = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+    width = np.array(layer.widths.live)[:, None]
+    for part in nest.parts():
+        live = nest.live(part).reshape(4, -1)
+        held = live[:3] * width
+        held[2] += live[3] * layer.widths.outputs
+        live[2] += live[3]
+        at = held.argmax(axis=1)
+        for operand in range(3):
+            if held[operand, at[operand]] > bits[operand]:
+                bits[operand] = held[operand, at[operand]]
+                words[operand] = live[operand, at[operand]]
+    (w, i, o), (w_bits, i_bits, o_bits) = words.tolist(), bits.tolist()
+    found = Peak((w, i, o), (w_bits, i_bits, o_bits))
+    return found.times(2) if buffering == "double" else found
+
+
 def peak_at_least(layer: Conv, order: Order, block: Block, buffering: Buffering) -> int:
     """Return the live bits at some heavy block: cheap, never above the peak, mostly equal to it.
 

@@ -8,7 +8,7 @@ import pytest
 from cases import random_block, random_layer
 from walk import walked_peak
 
-from accelsim.dataflow.liveness import peak, peak_at_least
+from accelsim.dataflow.liveness import peak, peak_at_least, separate_peaks
 from accelsim.dataflow.residency import candidates, once_only
 from accelsim.dataflow.schedule import BUFFERINGS
 
@@ -21,10 +21,11 @@ def test_every_family_and_order_equals_the_walk(seed):
     buffering = BUFFERINGS[seed % 3]
     bits_of = {}
     for resident, family, order in candidates(group, block):
-        bits, at_peak = walked_peak(group, order, block, buffering)
+        bits, at_peak, alone = walked_peak(group, order, block, buffering)
         found = peak(group, order, block, buffering)
         assert found.bits == bits, (family, order)
         assert found.words_by_operand in at_peak, (family, order)
+        assert separate_peaks(group, order, block, buffering).bits_by_operand == alone
         assert peak_at_least(group, order, block, buffering) <= bits
         bits_of.setdefault(resident, []).append(bits)
     for residents in (("weights",), ("inputs",), ("outputs",), ("weights", "inputs", "outputs")):
