@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from accelsim.dataflow.schedule import Block, Schedule
     from accelsim.dataflow.schedule_file import from_yaml, to_yaml
     from accelsim.report.explain import explain
@@ -58,6 +60,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
+    _teach_results_to_show_themselves()
     found = getattr(import_module(_HOME[name]), name)
     globals()[name] = found
     return found
@@ -65,3 +68,24 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _teach_results_to_show_themselves() -> None:
+    """Give results `.plot()` and a notebook table; their own module lies below all pictures."""
+    from accelsim.results import Result
+
+    Result._repr_html_ = _repr_html  # type: ignore[attr-defined]
+    Result.plot = _plot  # type: ignore[attr-defined]
+
+
+def _repr_html(result: Result) -> str:
+    from accelsim.report.tables import repr_html
+
+    return repr_html(result)
+
+
+def _plot(result: Result, *, width_inches: float = 7.0) -> Figure:
+    """Draw the result as a matplotlib figure; raises InputError where it has no picture."""
+    from accelsim.report.plots import plot_min_sram
+
+    return plot_min_sram(result, width_inches=width_inches)

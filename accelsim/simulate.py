@@ -23,7 +23,7 @@ from accelsim.dataflow.schedule import (
 from accelsim.results import Result, Row
 from accelsim.spec import InputError
 from accelsim.units import quote, suggest
-from accelsim.workload.layer import Layer, Stream, operand_bytes
+from accelsim.workload.layer import Conv, Layer, Stream, operand_bytes
 from accelsim.workload.network import Network, Node, load_network
 
 _WEIGHTED = ("conv", "deconv", "fc", "matmul")
@@ -43,6 +43,13 @@ class LayerNeed:
     tile: Peak
     bound_bits: int
     bound_words: int
+
+    def named(self, layer: Layer) -> LayerNeed:
+        """The same need of a layer that differs in its name only."""
+        schedule = self.schedule
+        if schedule is not None and isinstance(layer, Conv):
+            schedule = replace(schedule, layer=layer)
+        return replace(self, layer=layer, schedule=schedule)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def min_sram(
             key = replace(node.layer, name="")
             if key not in known:
                 known[key] = layer_need(key, residents=residents, block=block, buffering=buffering)
-            need = replace(known[key], layer=node.layer)
+            need = known[key].named(node.layer)
             needs.append(need)
             own.append(_row(network, node, need))
         summaries[network.name] = _summary(own)

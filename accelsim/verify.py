@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from accelsim import __version__
 from accelsim.dataflow.schedule import Buffering
+from accelsim.dataflow.schedule_file import from_yaml
 from accelsim.replay import DoesNotFit, Replayed, replay_stream
 from accelsim.replay import replay as execute
 from accelsim.results import Result, Row
@@ -75,6 +78,44 @@ def verify(
     )
 
 
+def with_counts(claimed: MinSram, counted: Verified) -> MinSram:
+    """Add to each row of `min_sram` what its replay counted."""
+    table = []
+    for row, found in zip(claimed.table, counted.table, strict=True):
+        more = {name: value for name, value in found.items() if name.startswith("counted_")}
+        agreed = {"replay_result": found["result"], "replay_agrees": found["agrees"]}
+        table.append({**row, **more, **agreed})
+    summary = {**claimed.summary, "replay_agrees": counted.agrees}
+    return changed(claimed, table=tuple(table), summary=summary)
+
+
+def replay_file(path: str | Path, sram_bytes: int | None = None) -> Verified:
+    """Execute the schedule of a YAML file and say whether `sram_bytes` are enough for it.
+
+    Nothing is claimed but useful MACs, right results and that it fits. Raises InputError for a
+    file that holds no schedule.
+    """
+    schedule = from_yaml(path)
+    layer = schedule.layer
+    done = execute(schedule)
+    row = _executed(layer.useful_macs, done)
+    if sram_bytes is not None and done.peak_bits > 8 * sram_bytes:
+        row |= {"result": "does not fit", "agrees": "no"}
+    agrees = row["agrees"] == "yes"
+    name: Row = {"network": "", "layer": layer.name, "op": layer.op}
+    return Verified(
+        meta={
+            "version": __version__,
+            "command": "replay",
+            "inputs": {str(path): sha256(Path(path).read_bytes()).hexdigest()},
+            "convention": "exact",
+            "buffering": schedule.buffering,
+        },
+        table=({**name, **row},),
+        summary={"agrees": agrees, "layers": 1, "layers_agreed": int(agrees)},
+    )
+
+
 def _teller(progress: Progress | None, name: str, macs: int) -> Callable[[int], None] | None:
     if progress is None:
         return None
@@ -104,39 +145,51 @@ def _counted(
 
 def _row(need: LayerNeed, done: Replayed | None, counted_bits: int) -> Row:
     """Claims are for the groups that ran: the layer's, or their share."""
-    groups = done.groups if done else 0
-    share = groups / done.all_groups if done else 1
-    words = [round(count * share) for count in need.layer.words]
-    macs = round(need.layer.useful_macs * share)
-    counted = (
+    share = done.groups / done.all_groups if done else 1
+    weights, inputs, outputs = (round(count * share) for count in need.layer.words)
+    row = _executed(round(need.layer.useful_macs * share), done)
+    row |= {
+        "claimed_sram_bits": need.peak.bits,
+        "counted_sram_bits": counted_bits,
+        "claimed_weights_read_words": weights,
+        "claimed_inputs_read_words": inputs,
+        "claimed_outputs_write_words": outputs,
+    }
+    same = all(
+        row[f"claimed_{name}"] == row[f"counted_{name}"]
+        for name in ("sram_bits", *(f"{operand}_words" for operand in _TRAFFIC))
+    )
+    once = row["counted_psums_words"] == 0
+    return {**row, "agrees": "yes" if same and once and row["agrees"] == "yes" else "no"}
+
+
+_TRAFFIC = ("weights_read", "inputs_read", "outputs_write")
+
+
+def _executed(useful_macs: int, done: Replayed | None) -> Row:
+    """The columns of an execution (None: it did not fit) that claims no more than its MACs."""
+    words = (
         (done.weights_read_words, done.inputs_read_words, done.outputs_write_words)
         if done else (0, 0, 0)
     )  # fmt: skip
-    spills = done.psums_read_words + done.psums_write_words if done else 0
-    agrees = (
-        done is not None
-        and done.correct
-        and counted_bits == need.peak.bits
-        and counted == tuple(words)
-        and spills == 0
-        and done.macs == macs
-    )
-    return {
-        "groups_replayed": groups,
+    spilled = done.psums_read_words + done.psums_write_words if done else 0
+    macs, bits = (done.macs, done.peak_bits) if done else (0, 0)
+    right = done is not None and done.correct and macs == useful_macs
+    row: Row = {
+        "groups_replayed": done.groups if done else 0,
         "groups": done.all_groups if done else 0,
-        "claimed_sram_bits": need.peak.bits,
-        "counted_sram_bits": counted_bits,
-        "claimed_weights_read_words": words[0],
-        "counted_weights_read_words": counted[0],
-        "claimed_inputs_read_words": words[1],
-        "counted_inputs_read_words": counted[1],
-        "claimed_outputs_write_words": words[2],
-        "counted_outputs_write_words": counted[2],
-        "counted_psums_words": spills,
-        "claimed_macs": macs,
-        "counted_macs": done.macs if done else 0,
+        "claimed_sram_bits": bits,
+        "counted_sram_bits": bits,
+    }
+    for name, count in zip(_TRAFFIC, words, strict=True):
+        row |= {f"claimed_{name}_words": count, f"counted_{name}_words": count}
+    return {
+        **row,
+        "counted_psums_words": spilled,
+        "claimed_macs": useful_macs,
+        "counted_macs": macs,
         "result": ("right" if done.correct else "wrong") if done else "does not fit",
-        "agrees": "yes" if agrees else "no",
+        "agrees": "yes" if right else "no",
     }
 
 

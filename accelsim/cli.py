@@ -1,0 +1,321 @@
+"""The command line: a function per command, every fault one line, nothing but data on stdout.
+
+Exit codes: 0 done; 1 our bug; 2 bad command or input; 3 the honest answer is no; 130 Ctrl-C.
+Commands import what they need when they run: `--help` stays instant, `min-sram` without numba.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from accelsim import __version__, options
+from accelsim.options import Parser, UsageError, right_word
+from accelsim.units import format_bytes, quote
+
+if TYPE_CHECKING:
+    from accelsim.results import Result, Row
+    from accelsim.verify import Verified
+
+
+class _StdoutError(Exception):
+    """Stdout is closed or full; its cause is the OSError."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line, without the program's name, and return its exit code."""
+    if "numpy" not in sys.modules:
+        # no BLAS here: its idle threads would be a sixth of the whole command's CPU time
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        return _run(sys.argv[1:] if argv is None else list(argv))
+    except SystemExit as done:  # argparse printed the help that was asked for
+        return int(done.code or 0)
+    except KeyboardInterrupt:
+        return _say("accelsim: stopped", 130)
+    except _StdoutError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python still holds goes nowhere
+        if isinstance(error.__cause__, BrokenPipeError):
+            return 0  # the reader had enough: `accelsim ... | head`
+        return _say(f"accelsim: stdout cannot be written: {error}; use -o FILE", 2)
+    except UsageError as error:
+        return _say(str(error), 2)
+    except Exception as error:
+        from accelsim.spec import InputError
+
+        if isinstance(error, InputError):
+            return _say(str(error), 2)
+        if os.environ.get("ACCELSIM_DEBUG"):
+            raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        again = "ACCELSIM_DEBUG=1 shows the traceback"
+        return _say(f"accelsim: our bug, please report it: {what[:400]} ({again})", 1)
+
+
+@dataclass(frozen=True)
+class _Command:
+    usage: str
+    help: str
+    add_options: Callable[[Parser], None]
+    run: Callable[[Namespace], int]
+
+
+def _run(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help"):
+        _write(_help())
+        return 0
+    if name == "--version":
+        _write(f"accelsim {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        what = "option" if name.startswith("-") else "command"
+        right = right_word(name, (*COMMANDS, "--help", "--version"))
+        raise UsageError(f"accelsim: unknown {what} {quote(name)}; {right}")
+    command = COMMANDS[name]
+    parser = Parser(name, command.usage, command.help)
+    command.add_options(parser)
+    return command.run(parser.read(arguments[1:]))
+
+
+def _min_sram(given: Namespace) -> int:
+    from accelsim.report.tables import assumptions, limiting_row, min_sram_text
+    from accelsim.simulate import min_sram
+
+    found = min_sram(given.networks, layer=given.layer, families=given.families, **_search(given))
+    code = 0
+    if given.replay:
+        from accelsim.report.progress import replay_progress
+        from accelsim.verify import verify, with_counts
+
+        with replay_progress() as progress:
+            counted = verify(found, progress=progress)
+        found, code = with_counts(found, counted), _tell_agreement("min-sram", counted)
+    chosen = _format(given)
+    if chosen == "table":
+        _write(min_sram_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, chosen), given.output)
+        _say(assumptions(found))
+    limiting = limiting_row(found)
+    need = int(limiting["min_sram_bytes"])
+    if given.at_most is None or need <= given.at_most:
+        return code
+    where = f"{limiting['network']} needs {format_bytes(need)} ({need:,} bytes)"
+    most = f"more than {format_bytes(given.at_most)} ({given.at_most:,} bytes)"
+    return _say(f"accelsim min-sram: {where} because of layer {limiting['layer']}, {most}", 3)
+
+
+def _replay(given: Namespace) -> int:
+    from accelsim.report.progress import replay_progress
+    from accelsim.report.tables import replay_text
+    from accelsim.simulate import min_sram
+    from accelsim.verify import replay_file, verify
+
+    if bool(given.networks) == bool(given.schedule):
+        raise UsageError("accelsim replay: name networks, or one --schedule FILE")
+    if given.schedule:
+        counted = replay_file(given.schedule, given.sram)
+    else:
+        claimed = min_sram(given.networks, layer=given.layer, **_search(given))
+        need = max(claimed.table, key=lambda row: int(row["min_sram_bytes"]))
+        if given.sram is not None and int(need["min_sram_bytes"]) > given.sram:
+            where = f"{need['network']} {need['layer']} needs {need['min_sram_bytes']:,} bytes"
+            return _say(f"accelsim replay: {where}, more than {given.sram:,}; nothing was run", 3)
+        with replay_progress() as progress:
+            counted = verify(claimed, sample=given.sample, progress=progress)
+    chosen = _format(given)
+    if chosen == "table":
+        _write(replay_text(counted, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(counted, chosen), given.output)
+    return 0 if counted.agrees else _tell_agreement("replay", counted)
+
+
+def _explain(given: Namespace) -> int:
+    from accelsim.report.explain import explain
+
+    found = explain(given.network, given.layer, **_search(given))
+    chosen = _format(given)
+    _write(str(found) if chosen == "table" else _encoded(found, chosen), given.output)
+    return 0
+
+
+def _plot(given: Namespace) -> int:
+    from accelsim.report.files import read_result
+    from accelsim.report.plots import plot_min_sram, save
+    from accelsim.spec import InputError
+
+    picture = given.output or os.path.splitext(given.file)[0] + ".png"
+    result = read_result(given.file)
+    try:
+        figure = plot_min_sram(result)
+    except InputError as error:
+        raise InputError(f"{given.file}: {error}") from None
+    save(figure, picture)
+    if "min_sram_weights_resident_bytes" not in result.columns:
+        _say("Only the least is drawn; `min-sram --families` saves the families too.")
+    return _say(f"wrote {picture}")
+
+
+def _check(given: Namespace) -> int:
+    from accelsim.spec import InputError
+    from accelsim.workload.network import check_file
+
+    code = 0
+    for path in given.files:
+        try:
+            _write(check_file(path) + "\n")
+        except InputError as error:
+            code = _say(str(error), 2)
+    return code
+
+
+def _list(given: Namespace) -> int:
+    from accelsim.results import Result
+    from accelsim.spec import shipped_names
+
+    rows = [_network_row(name) for name in shipped_names("networks")]
+    found = Result({"version": __version__, "command": "list", "inputs": {}}, tuple(rows), {})
+    if _format(given) == "table":
+        from accelsim.report.tables import plain_text
+
+        _write(plain_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, _format(given)), given.output)
+    return 0
+
+
+def _schema(given: Namespace) -> int:
+    import json
+
+    from accelsim.workload.format import schema
+
+    _write(json.dumps(schema(), indent=1) + "\n", given.output)
+    return 0
+
+
+# what commands share
+
+
+def _tell_agreement(command: str, counted: Verified) -> int:
+    """Say how the replay went; 3 if a layer did not run as claimed."""
+    found = counted.summary
+    ran = f"{found['layers_agreed']} of {found['layers']} layers ran exactly as claimed"
+    if counted.agrees:
+        return _say(f"Replayed: {ran}.")
+    first = next(row for row in counted.table if row["agrees"] == "no")
+    where = f"{first['network']} {first['layer']}".strip()
+    if first["result"] == "does not fit":
+        need = f"{-(-int(first['counted_sram_bits']) // 8):,} bytes"
+        return _say(f"accelsim {command}: {where} does not fit; {need} are needed", 3)
+    return _say(f"accelsim {command}: replay disagrees: only {ran}; {where} is the first", 3)
+
+
+def _search(given: Namespace) -> dict[str, Any]:
+    from accelsim.dataflow.schedule import Block
+
+    names = ("resident", "buffering", "batch", "input", "bits", "psum_bits")
+    return {"block": Block(**given.block), **{name: getattr(given, name) for name in names}}
+
+
+def _format(given: Namespace) -> str:
+    """As asked; else what the name of `-o` says; else a table."""
+    ending = os.path.splitext(given.output or "")[1].removeprefix(".")
+    return given.format or (ending if ending in options.FORMATS else "table")
+
+
+def _encoded(found: Result, chosen: str) -> str:
+    return found.to_csv() if chosen == "csv" else found.to_json()
+
+
+def _terminal_columns(given: Namespace) -> int | None:
+    """Width of the terminal that the table goes to; None where it goes elsewhere."""
+    if given.output or sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return os.get_terminal_size(sys.stdout.fileno()).columns
+
+
+def _network_row(name: str) -> Row:
+    from accelsim.workload.network import load_network
+
+    network = load_network(name)
+    shape = "x".join(map(str, network.input_shape[1:])) if network.input_shape else ""
+    return {
+        "network": name,
+        "input": shape,
+        "layers": len(network.layers),
+        "parameters": network.params,
+        "macs": network.macs,
+        "source": " ".join(network.source.split()),
+    }
+
+
+def _write(text: str, path: str | None = None) -> None:
+    """To stdout, or to a file that is there whole or not at all."""
+    if path is not None:
+        from accelsim.report.files import write_whole
+
+        write_whole(path, text.encode())
+    elif sys.stdout is not None:
+        try:
+            sys.stdout.write(_encodable(text, sys.stdout.encoding or "utf-8"))
+            sys.stdout.flush()
+        except OSError as error:
+            raise _StdoutError(error.strerror) from error
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """The text, with plain characters for those that stdout does not know."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plain = text.replace("─", "-")
+        return plain.encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def _say(line: str, code: int = 0) -> int:
+    if sys.stderr is not None:
+        print(line, file=sys.stderr)
+    return code
+
+
+def _help() -> str:
+    heads = [f"{name} {command.usage}" for name, command in COMMANDS.items()]
+    width = max(map(len, heads))
+    commands = [
+        f"  {head:{width}}  {command.help}"
+        for head, command in zip(heads, COMMANDS.values(), strict=True)
+    ]
+    return (
+        "accelsim: the least on-chip SRAM of a neural network, and the schedule that proves it\n\n"
+        + "\n".join(commands)
+        + "\n\nNET is a shipped name (`accelsim list`) or a network file (`./mine.yaml`).\n"
+        "`accelsim COMMAND --help` shows the options of a command, --version the version.\n"
+    )
+
+
+COMMANDS = {
+    "min-sram": _Command(
+        "NET...", "least SRAM to move every word once", options.add_min_sram, _min_sram
+    ),
+    "replay": _Command(
+        "NET...", "execute what min-sram claims, word by word", options.add_replay, _replay
+    ),
+    "explain": _Command(
+        "NET LAYER", "the working behind one layer's need", options.add_explain, _explain
+    ),
+    "plot": _Command("FILE", "a picture of what min-sram saved", options.add_plot, _plot),
+    "check": _Command(
+        "FILE...", "say what a network file holds, or what is wrong", options.add_files, _check
+    ),
+    "list": _Command("", "the shipped networks", options.add_output, _list),
+    "schema": _Command(
+        "", "JSON Schema of the network file, for editors", options.add_schema, _schema
+    ),
+}

@@ -1,0 +1,225 @@
+"""What may follow a command: options, how their values read, and refusals in one line."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from accelsim.units import did_you_mean, parse_bytes, parse_choice, parse_whole, quote
+
+FORMATS = ("table", "csv", "json")
+MAX_EXTENT = 2**20
+MAX_BITS = 64
+
+
+class UsageError(Exception):
+    """A command line that cannot be understood; its text is the line for the user."""
+
+
+class Parser(ArgumentParser):
+    """argparse whose every complaint is one line that says what would be right."""
+
+    def __init__(self, name: str, usage: str, description: str) -> None:
+        super().__init__(
+            prog=f"accelsim {name}",
+            usage=f"accelsim {name} {usage} [options]",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=lambda prog: HelpFormatter(prog, max_help_position=32, width=100),
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError instead of printing the usage and leaving."""
+        missing = "the following arguments are required: "
+        if message.startswith(missing):
+            message = f"{message.removeprefix(missing)} is missing; usage: {self.usage}"
+        line = " ".join(message.removeprefix("argument ").split())
+        raise UsageError(f"{self.prog}: {line}")
+
+    def read(self, arguments: Sequence[str]) -> Namespace:
+        """Options and names in any order; whatever else is there is refused with a suggestion."""
+        found, unknown = self.parse_known_intermixed_args(arguments)
+        if not unknown:
+            return found
+        word = next((each for each in unknown if each.startswith("-")), unknown[0])
+        option = word.partition("=")[0]
+        if not option.startswith("-"):
+            self.error(f"unexpected {quote(option)}; usage: {self.usage}")
+        self.error(
+            f"unknown option {option[:40]}; {right_word(option, self._option_string_actions)}"
+        )
+
+
+def right_word(word: str, known: Iterable[str]) -> str:
+    """`did you mean --format`, or where all of them are shown."""
+    close = did_you_mean(word, known)
+    return f"did you mean {close}" if close else "--help shows all"
+
+
+def add_output(parser: Parser, formats: Sequence[str] = FORMATS) -> None:
+    """`--format` and `-o`; with `-o results.csv` the name says the format."""
+    if len(formats) > 1:
+        parser.add_argument(
+            "--format",
+            type=_one_of(*formats),
+            metavar="|".join(formats),
+            help=f"how to print (default: by the ending of -o, else {formats[0]})",
+        )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
+
+
+def add_search(parser: Parser) -> None:
+    """What decides a layer's schedule and how wide its words are."""
+    option = parser.add_argument
+    option(
+        "--resident",
+        type=_one_of("weights", "inputs", "outputs"),
+        metavar="weights|inputs|outputs",
+        help="only schedules that keep this operand",
+    )
+    option(
+        "--block",
+        type=_typed(parse_block),
+        default={},
+        metavar="K=16,C=16",
+        help="what the PE array executes as one step, over N K C P Q R S (default: one MAC)",
+    )
+    option(
+        "--buffering",
+        type=_one_of("single", "prefetch", "double"),
+        default="single",
+        metavar="single|prefetch|double",
+        help="prefetch: the next step's words are there too; double: everything twice",
+    )
+    option("--batch", type=_whole_to(MAX_EXTENT), metavar="N", help="images (default: the file's)")
+    option("--bits", type=_whole_to(MAX_BITS), metavar="BITS", help="width of every operand's word")
+    option("--psum-bits", type=_whole_to(MAX_BITS), metavar="BITS", help="width of a partial sum")
+    option("--input", type=_typed(parse_input), metavar="CxHxW",
+           help="another input size, for instance 3x1080x1920")  # fmt: skip
+
+
+def add_min_sram(parser: Parser) -> None:
+    """Options of `min-sram`."""
+    parser.add_argument("networks", nargs="+", metavar="NET", help="shipped name or YAML file")
+    parser.add_argument(
+        "--layer", action="append", metavar="NAME", help="only this layer or pattern (repeatable)"
+    )
+    add_search(parser)
+    parser.add_argument(
+        "--at-most",
+        type=_typed(parse_bytes),
+        metavar="SIZE",
+        help="exit with 3 if more than this is needed, for instance 64KiB",
+    )
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="execute every schedule and add what was counted; exit with 3 if it differs",
+    )
+    parser.add_argument(
+        "--families",
+        action="store_true",
+        help="three more columns: the least SRAM with each operand resident",
+    )
+    add_output(parser)
+
+
+def add_replay(parser: Parser) -> None:
+    """Options of `replay`."""
+    parser.add_argument("networks", nargs="*", metavar="NET", help="shipped name or YAML file")
+    parser.add_argument(
+        "--layer", action="append", metavar="NAME", help="only this layer or pattern (repeatable)"
+    )
+    add_search(parser)
+    parser.add_argument(
+        "--sram",
+        type=_typed(parse_bytes),
+        metavar="SIZE",
+        help="exit with 3 if a layer needs more than this, before anything runs",
+    )
+    parser.add_argument(
+        "--schedule", metavar="FILE", help="execute the schedule in this YAML file instead"
+    )
+    parser.add_argument(
+        "--sample",
+        type=_whole_to(MAX_EXTENT),
+        metavar="GROUPS",
+        help="run only so many groups of each layer, chosen at random; the rows say so",
+    )
+    add_output(parser)
+
+
+def add_explain(parser: Parser) -> None:
+    """Options of `explain`."""
+    parser.add_argument("network", metavar="NET", help="shipped name or YAML file")
+    parser.add_argument("layer", metavar="LAYER", help="name of one layer")
+    add_search(parser)
+    add_output(parser)
+
+
+def add_plot(parser: Parser) -> None:
+    """Options of `plot`."""
+    parser.add_argument("file", metavar="FILE", help="JSON or CSV that min-sram wrote")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="PICTURE",
+        help="PNG, SVG or PDF by its ending (default: FILE's name with .png)",
+    )
+
+
+def add_files(parser: Parser) -> None:
+    """Options of `check`."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="network file")
+
+
+def add_schema(parser: Parser) -> None:
+    """Options of `schema`."""
+    add_output(parser, ("json",))
+
+
+def parse_block(text: str) -> dict[str, int]:
+    """Extents of a block, `K=16,C=16`."""
+    extents: dict[str, int] = {}
+    for part in text.split(","):
+        dim, _, extent = part.strip().partition("=")
+        if dim not in tuple("NKCPQRS") or not extent:
+            wrong = f"{quote(part)} is not DIM=EXTENT with one of N K C P Q R S"
+            raise ValueError(f"{wrong}; write for instance K=16,C=16")
+        if dim in extents:
+            raise ValueError(f"{dim} is given twice; keep one")
+        try:
+            extents[dim] = parse_whole(extent, 1, MAX_EXTENT)
+        except ValueError as error:
+            raise ValueError(f"{dim}: {error}") from None
+    return extents
+
+
+def parse_input(text: str) -> tuple[int, int, int]:
+    """Channels, rows, columns of `3x1080x1920`."""
+    parts = text.split("x")
+    if len(parts) != 3:
+        raise ValueError(f"{quote(text)} is not CxHxW; write for instance 3x1080x1920")
+    C, H, W = (parse_whole(part, 1, MAX_EXTENT) for part in parts)
+    return C, H, W
+
+
+def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The parser as argparse's type, with its own words kept."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _one_of(*known: str) -> Callable[[str], Any]:
+    return _typed(lambda text: parse_choice(text, known))
+
+
+def _whole_to(most: int) -> Callable[[str], Any]:
+    return _typed(lambda text: parse_whole(text, 1, most))
