@@ -1,13 +1,16 @@
 """Wrong files: one line that says where, what is wrong and what would be right; exit code 2."""
 
+import io
 import json
 import os
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from accelsim.cli import main
 from accelsim.spec import InputError
 from accelsim.workload.network import load_network
 
@@ -16,10 +19,13 @@ MESSAGES = json.loads((BAD / "messages.json").read_text("utf-8"))
 
 
 def refusal(path: str) -> str:
-    """What the user reads about this file."""
-    with pytest.raises(InputError) as error:
-        load_network(path)
-    return str(error.value)
+    """What the user reads about this file: one line on stderr, nothing on stdout, exit code 2."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        assert main(["min-sram", path]) == 2
+    assert out.getvalue() == ""
+    assert err.getvalue().endswith("\n")
+    return err.getvalue().removesuffix("\n")
 
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))
