@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accelsim.dataflow.residency import once_only, stream_peak
+from accelsim.dataflow.residency import once_only, stream_peak, tile_footprint
 from accelsim.dataflow.schedule import Block
 from accelsim.simulate import layer_need, min_sram, reason
 from accelsim.workload.layer import Axis, Conv, Stream, Widths
@@ -95,6 +95,16 @@ def test_a_layer_all_in_its_padding_needs_nothing():
 def test_streamed_reason_names_rows_and_columns():
     wide = Conv("", "conv", 1, 2, 2, 1, Axis(9, 3, 9, pad=1), Axis(40, 3, 40, pad=1))
     assert "input column" in reason(layer_need(wide))
+
+
+def test_whole_tiles_of_a_deconv():
+    """4 x 4 taps, stride 2, 8 x 8 outputs of 4 x 4 inputs: an output row needs two input rows."""
+    axis = Axis(8, 4, 4, 2, 1, 1, "deconv")
+    layer = Conv("", "deconv", 1, 5, 3, 1, axis, axis)
+    assert tile_footprint(layer, residents=("weights",)).words == 5 * 3 * 16 + 3 * 2 * 4 + 1
+    spread = Axis(11, 4, 4, 2, 2, 1, "deconv")  # taps two apart: four input rows, that is all
+    layer = Conv("", "deconv", 1, 5, 3, 1, spread, spread)
+    assert tile_footprint(layer, residents=("weights",)).words == 5 * 3 * 16 + 3 * 4 * 4 + 1
 
 
 def test_psum_width_reaches_the_peak():
