@@ -113,12 +113,21 @@ def window_table(
     same[0] = same[0][:, :1]  # all words, at any step
     near = _neighbours(used_at, begin, end) if prefetch else ((), (), ())
     table = AxisTable(visited, tuple(decided), tuple(same), *near)
-    # a run follows one place inside the loop's body; over single inputs that recurs with the stride
+    # a run follows one place inside the loop's body, recurring with the period of the pattern
     places = []
     for level, loop in enumerate(loops):
-        value = keys // math.prod(spans[level + 1 :]) % (axis.stride if loop == "H" else 1)
+        value = keys // math.prod(spans[level + 1 :]) % _period(axis, loop)
         places.append(value * len(keys) + np.arange(len(keys)) - begin[level + 1])
     return _placed(take(table, 0, _corners(table, places)), place)
+
+
+def _period(axis: Axis, loop: str) -> int:
+    """After how many outputs (loop P) or inputs (loop H) the pattern of windows recurs."""
+    if axis.kind in ("conv", "deconv"):
+        strided = "H" if axis.kind == "conv" else "P"
+        return axis.stride if loop == strided else 1
+    common = math.gcd(axis.outputs, axis.inputs)
+    return {"P": axis.outputs // common, "H": axis.inputs // common}.get(loop, 1)
 
 
 def _coordinate(axis: Axis, loop: str, loops: tuple[str, ...], block_p: int, block_r: int) -> Int64:
