@@ -141,6 +141,14 @@ def _explain(given: Namespace) -> int:
 
     found = explain(given.network, given.layer, **_search(given))
     chosen = _format(given)
+    if chosen == "yaml":
+        from accelsim.dataflow.schedule_file import to_yaml
+
+        if found.need.schedule is None:
+            what = f"{given.layer} only passes words through"
+            raise UsageError(f"accelsim explain: {what} and has no schedule; leave out yaml")
+        _write(to_yaml(found.need.schedule), given.output)
+        return 0
     _write(str(found) if chosen == "table" else _encoded(found, chosen), given.output)
     return 0
 
@@ -226,7 +234,7 @@ def _search(given: Namespace) -> dict[str, Any]:
 def _format(given: Namespace) -> str:
     """As asked; else what the name of `-o` says; else a table."""
     ending = os.path.splitext(given.output or "")[1].removeprefix(".")
-    return given.format or (ending if ending in options.FORMATS else "table")
+    return given.format or (ending if ending in (*options.FORMATS, "yaml") else "table")
 
 
 def _encoded(found: Result, chosen: str) -> str:

@@ -151,11 +151,11 @@ def add_replay(parser: Parser) -> None:
 
 
 def add_explain(parser: Parser) -> None:
-    """Options of `explain`."""
+    """Options of `explain`; as `yaml` it prints the schedule alone, for `replay --schedule`."""
     parser.add_argument("network", metavar="NET", help="shipped name or YAML file")
     parser.add_argument("layer", metavar="LAYER", help="name of one layer")
     add_search(parser)
-    add_output(parser)
+    add_output(parser, (*FORMATS, "yaml"))
 
 
 def add_plot(parser: Parser) -> None:

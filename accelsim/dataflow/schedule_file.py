@@ -27,7 +27,7 @@ def from_yaml(path: str | Path) -> Schedule:
         schedule = TypeAdapter(Schedule).validate_python(document.data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        wrong = f"{first['msg']}; `accelsim min-sram --replay` shows how a schedule looks"
+        wrong = f"{first['msg']}; `accelsim explain NET LAYER --format yaml` shows a schedule"
         raise document.fault(first["loc"], wrong) from None
     unknown = _unknown(document.data, _plain(asdict(schedule)), ())
     if unknown is not None:

@@ -9,8 +9,6 @@ import json
 import pytest
 
 from accelsim.cli import main
-from accelsim.dataflow.schedule_file import to_yaml
-from accelsim.simulate import min_sram
 
 
 def test_claims_and_counts_side_by_side(capsys):
@@ -39,14 +37,19 @@ def test_too_little_sram_is_an_honest_no(capsys):
 
 
 def test_a_schedule_file(capsys, tmp_path):
-    (need,) = min_sram("resnet18", layer="layer4.0.conv1").needs
     path = tmp_path / "schedule.yaml"
-    path.write_text(to_yaml(need.schedule))
+    assert main(["explain", "resnet18", "layer4.0.conv1", "-o", str(path)]) == 0
     assert main(["replay", "--schedule", str(path), "--sram", "25138"]) == 0
     assert "right" in capsys.readouterr().out
     assert main(["replay", "--schedule", str(path), "--sram", "25137"]) == 3
     fits = "layer4.0.conv1 does not fit; 25,138 bytes are needed"
     assert capsys.readouterr().err == f"accelsim replay: {fits}\n"
+
+
+def test_a_stream_has_no_schedule(capsys):
+    assert main(["explain", "resnet18", "layer1.0.add", "--format", "yaml"]) == 2
+    what = "layer1.0.add only passes words through and has no schedule; leave out yaml"
+    assert capsys.readouterr().err == f"accelsim explain: {what}\n"
 
 
 def test_a_disagreement_exits_with_three(capsys, monkeypatch):
