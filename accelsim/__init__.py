@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from accelsim.results import Result
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from accelsim.dataflow.schedule import Block, Schedule
     from accelsim.dataflow.schedule_file import from_yaml, to_yaml
     from accelsim.report.explain import explain
-    from accelsim.results import Result
     from accelsim.simulate import min_sram
     from accelsim.spec import InputError
     from accelsim.verify import replay
@@ -32,7 +33,6 @@ _HOME = {
     "Block": "accelsim.dataflow.schedule",
     "InputError": "accelsim.spec",
     "Network": "accelsim.workload.network",
-    "Result": "accelsim.results",
     "Schedule": "accelsim.dataflow.schedule",
     "explain": "accelsim.report.explain",
     "from_yaml": "accelsim.dataflow.schedule_file",
@@ -60,7 +60,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
-    _teach_results_to_show_themselves()
     found = getattr(import_module(_HOME[name]), name)
     globals()[name] = found
     return found
@@ -68,14 +67,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-def _teach_results_to_show_themselves() -> None:
-    """Give results `.plot()` and a notebook table; their own module lies below all pictures."""
-    from accelsim.results import Result
-
-    Result._repr_html_ = _repr_html  # type: ignore[attr-defined]
-    Result.plot = _plot  # type: ignore[attr-defined]
 
 
 def _repr_html(result: Result) -> str:
@@ -89,3 +80,8 @@ def _plot(result: Result, *, width_inches: float = 7.0) -> Figure:
     from accelsim.report.plots import plot_min_sram
 
     return plot_min_sram(result, width_inches=width_inches)
+
+
+# Results show themselves; their own module lies below all pictures and cannot say so itself.
+Result._repr_html_ = _repr_html  # type: ignore[attr-defined]
+Result.plot = _plot  # type: ignore[attr-defined]

@@ -99,12 +99,17 @@ def add_search(parser: Parser) -> None:
            help="another input size, for instance 3x1080x1920")  # fmt: skip
 
 
-def add_min_sram(parser: Parser) -> None:
-    """Options of `min-sram`."""
-    parser.add_argument("networks", nargs="+", metavar="NET", help="shipped name or YAML file")
+def add_networks(parser: Parser, how_many: str) -> None:
+    """The networks, and which of their layers."""
+    parser.add_argument("networks", nargs=how_many, metavar="NET", help="shipped name or YAML file")
     parser.add_argument(
         "--layer", action="append", metavar="NAME", help="only this layer or pattern (repeatable)"
     )
+
+
+def add_min_sram(parser: Parser) -> None:
+    """Options of `min-sram`."""
+    add_networks(parser, "+")
     add_search(parser)
     parser.add_argument(
         "--at-most",
@@ -127,10 +132,7 @@ def add_min_sram(parser: Parser) -> None:
 
 def add_replay(parser: Parser) -> None:
     """Options of `replay`."""
-    parser.add_argument("networks", nargs="*", metavar="NET", help="shipped name or YAML file")
-    parser.add_argument(
-        "--layer", action="append", metavar="NAME", help="only this layer or pattern (repeatable)"
-    )
+    add_networks(parser, "*")
     add_search(parser)
     parser.add_argument(
         "--sram",

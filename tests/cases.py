@@ -1,11 +1,27 @@
-"""Random small layers and blocks for the agreement tests."""
+"""Small layers for the tests: those of the brute-force oracle, and random ones with blocks."""
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 from accelsim.dataflow.schedule import Block
 from accelsim.workload.layer import Axis, Conv, Widths
+
+DATA = Path(__file__).parent / "data"
+TINY = {
+    case["name"]: case
+    for case in json.loads((DATA / "liveness_tiny.json").read_text())["layers"]
+}  # fmt: skip
+
+
+def tiny_layer(case: dict) -> Conv:
+    """A layer of the oracle `liveness_tiny.json`."""
+    (sr, sc), (dr, dc), (pr, pc) = case["stride"], case["dilation"], case["pad"]
+    rows = Axis(case["P"], case["R"], case["H"], sr, dr, pr)
+    cols = Axis(case["Q"], case["S"], case["W"], sc, dc, pc)
+    return Conv(case["name"], "conv", case["N"], case["K"], case["C"], 1, rows, cols)
 
 
 def random_axis(rng: random.Random, deconv: bool) -> Axis:

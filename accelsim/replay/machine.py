@@ -188,77 +188,83 @@ def finish(entries, leaves, left, fate, data, widths, mode, state):  # type: ign
     if state[HELD] >= 0:
         leaf = state[HELD : HELD + 5].copy()
         state[HELD] = -1
-        _compute(entries, leaves, leaf, left, fate, data, widths, mode, state)
+        _compute(_words(entries, leaves, leaf), left, fate, data, widths, mode, state)
     state[LATE] = 0
 
 
 @njit(cache=True)
 def _block(entries, leaves, leaf, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
     """A block comes up: fetch for it; its turn is now, or with prefetch after the one before."""
-    _fetch(entries, leaves, leaf, left, fate, mode, state)
+    words = _words(entries, leaves, leaf)
+    _fetch(words, left, fate, mode, state)
     if mode & PREFETCH == 0:
-        _compute(entries, leaves, leaf, left, fate, data, widths, mode, state)
+        _compute(words, left, fate, data, widths, mode, state)
         state[LATE] = 0  # gone with the block
         return
     if state[HELD] >= 0:
-        held = state[HELD : HELD + 5].copy()
-        _compute(entries, leaves, held, left, fate, data, widths, mode, state)
+        held = _words(entries, leaves, state[HELD : HELD + 5])
+        _compute(held, left, fate, data, widths, mode, state)
     state[HELD : HELD + 5] = leaf
 
 
 @njit(cache=True)
-def _fetch(entries, leaves, leaf, left, fate, mode, state):  # type: ignore[no-untyped-def]
-    """Fetch the block's weights, inputs and spilled psums that are not there."""
-    weights, inputs, outputs = left
-    spilled = fate[4]
+def _words(entries, leaves, leaf):  # type: ignore[no-untyped-def]
+    """Weight, input and output of each MAC of a block: (MACs, 3)."""
+    macs = 1
+    for axis in range(5):
+        macs *= leaves[axis, leaf[axis] + 1] - leaves[axis, leaf[axis]]
+    words = np.empty((macs, 3), dtype=np.int64)
     n, k, c, y, x = leaf
+    mac = 0
     for en in range(leaves[0, n], leaves[0, n + 1]):
         for ek in range(leaves[1, k], leaves[1, k + 1]):
             for ec in range(leaves[2, c], leaves[2, c + 1]):
                 for ey in range(leaves[3, y], leaves[3, y + 1]):
                     for ex in range(leaves[4, x], leaves[4, x + 1]):
-                        w = entries[ek, 0] + entries[ec, 0] + entries[ey, 0] + entries[ex, 0]
-                        i = entries[en, 1] + entries[ec, 1] + entries[ey, 1] + entries[ex, 1]
-                        o = entries[en, 2] + entries[ek, 2] + entries[ey, 2] + entries[ex, 2]
-                        if weights[w] < 0 and mode & ADDS_ONLY == 0:
-                            weights[w] = -weights[w]
-                            state[LIVE_W] += 1
-                            state[READ_W] += 1
-                        if inputs[i] < 0:
-                            inputs[i] = -inputs[i]
-                            state[LIVE_I] += 1
-                            state[READ_I] += 1
-                        if outputs[o] < 0 and spilled[o] > 0:
-                            outputs[o] = -outputs[o]
-                            state[LIVE_O] += 1
-                            state[READ_P] += 1
+                        for operand in range(3):
+                            words[mac, operand] = (
+                                entries[en, operand] + entries[ek, operand]
+                                + entries[ec, operand] + entries[ey, operand]
+                                + entries[ex, operand]
+                            )  # fmt: skip
+                        mac += 1
+    return words
 
 
 @njit(cache=True)
-def _compute(entries, leaves, leaf, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+def _fetch(words, left, fate, mode, state):  # type: ignore[no-untyped-def]
+    """Fetch the block's weights, inputs and spilled psums that are not there."""
+    weights, inputs, outputs = left
+    spilled = fate[4]
+    for w, i, o in words:
+        if weights[w] < 0 and mode & ADDS_ONLY == 0:
+            weights[w] = -weights[w]
+            state[LIVE_W] += 1
+            state[READ_W] += 1
+        if inputs[i] < 0:
+            inputs[i] = -inputs[i]
+            state[LIVE_I] += 1
+            state[READ_I] += 1
+        if outputs[o] < 0 and spilled[o] > 0:
+            outputs[o] = -outputs[o]
+            state[LIVE_O] += 1
+            state[READ_P] += 1
+
+
+@njit(cache=True)
+def _compute(words, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
     """The block's turn: room for fresh outputs, the sum of live bits, the MACs, the drops."""
     outputs = left[2]
-    n, k, c, y, x = leaf
+    for o in words[:, 2]:
+        if outputs[o] < 0:
+            outputs[o] = -outputs[o]
+            state[LIVE_O] += 1
+    _weigh(widths, state)
+    if state[OVERFLOW] > 0:
+        return
     finished = 0
-    for turn in range(2):
-        for en in range(leaves[0, n], leaves[0, n + 1]):
-            for ek in range(leaves[1, k], leaves[1, k + 1]):
-                for ec in range(leaves[2, c], leaves[2, c + 1]):
-                    for ey in range(leaves[3, y], leaves[3, y + 1]):
-                        for ex in range(leaves[4, x], leaves[4, x + 1]):
-                            o = entries[en, 2] + entries[ek, 2] + entries[ey, 2] + entries[ex, 2]
-                            if turn == 0:
-                                if outputs[o] < 0:
-                                    outputs[o] = -outputs[o]
-                                    state[LIVE_O] += 1
-                                continue
-                            w = entries[ek, 0] + entries[ec, 0] + entries[ey, 0] + entries[ex, 0]
-                            i = entries[en, 1] + entries[ec, 1] + entries[ey, 1] + entries[ex, 1]
-                            finished += _mac(w, i, o, left, fate, data, mode, state)
-        if turn == 0:
-            _weigh(widths, state)
-            if state[OVERFLOW] > 0:
-                return
+    for w, i, o in words:
+        finished += _mac(w, i, o, left, fate, data, mode, state)
     state[LATE] = finished
 
 

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelsim.spec import Document, InputError, find_shipped, parse, read
-from accelsim.units import did_you_mean, parse_whole, quote
+from accelsim.units import did_you_mean, quote
 from accelsim.workload.format import (
-    MAX_BITS,
     MAX_EXTENT,
     MAX_WORDS,
-    BitWidths,
     Layer,
     NetworkFile,
     UpsampleLayer,
     Weighted,
 )
-from accelsim.workload.layer import Conv, Stream, Widths
+from accelsim.workload.layer import Conv, Stream
 from accelsim.workload.shapes import (
     Inferred,
     Shape,
@@ -31,9 +29,8 @@ from accelsim.workload.shapes import (
     too_many_words,
 )
 from accelsim.workload.standalone import own_shapes
+from accelsim.workload.widths import WidthChoice, whole_option
 
-BITS = 8
-"""Bits of a word where nothing else is given."""
 _WEIGHTED = ("conv", "deconv", "fc", "matmul")
 
 
@@ -129,8 +126,8 @@ def load_network(
     document = read(path)
     file = parse(document, NetworkFile)
     if batch is not None:
-        batch = _whole("batch", batch, MAX_EXTENT)
-    widths = _Widths(file.bits, bits, psum_bits)
+        batch = whole_option("batch", batch, MAX_EXTENT)
+    widths = WidthChoice(file.bits, bits, psum_bits)
     links = _link(document, file)
     shape = None
     if file.input is not None:
@@ -142,7 +139,7 @@ def load_network(
             raise InputError(f"{path}: {wrong}")
         if len(input) != 3:
             raise InputError(f"input: {len(input)} sizes are given; three are wanted, C, H, W")
-        C, H, W = (_whole("input", size, MAX_EXTENT) for size in input)
+        C, H, W = (whole_option("input", size, MAX_EXTENT) for size in input)
         shape = shape[0], C, H, W
         nodes = _infer(document, links, shape, batch, widths, nodes)
     return Network(
@@ -155,52 +152,6 @@ def check_file(path: str | Path) -> str:
     network = load_network(str(path) if "/" in str(path) else f"./{path}")
     counts = f"{network.params} parameters, {network.macs} MACs"
     return f"{path}: network {network.name}, {len(network.layers)} layers, {counts}"
-
-
-def _whole(option: str, value: int, most: int) -> int:
-    try:
-        return parse_whole(str(value), 1, most)
-    except ValueError as error:
-        raise InputError(f"{option}: {error}") from None
-
-
-class _Widths:
-    """Widths of a layer: command line, then layer, then network, then 8 bits."""
-
-    def __init__(
-        self, network: BitWidths | None, bits: int | Mapping[str, int] | None, psums: int | None
-    ) -> None:
-        operands = tuple(BitWidths.model_fields)
-        given = {} if bits is None else bits
-        if not isinstance(given, Mapping):
-            given = dict.fromkeys(operands, given)
-        for operand in given:
-            if operand not in operands:
-                wrong = f"{quote(str(operand))} is no operand"
-                raise InputError(f"bits: {wrong}; known are {', '.join(operands)}")
-        self._first = {operand: _whole("bits", value, MAX_BITS) for operand, value in given.items()}
-        if psums is not None:
-            self._first["psums"] = _whole("psum_bits", psums, MAX_BITS)
-        self._network = _given(network)
-        self.default_used = False
-        self._plain: Widths | None = None
-
-    def of(self, layer: BitWidths | None) -> Widths:
-        """The widths of a layer with this `bits`."""
-        if layer is not None:
-            return self._merge(layer)
-        if self._plain is None:
-            self._plain = self._merge(None)
-        return self._plain
-
-    def _merge(self, layer: BitWidths | None) -> Widths:
-        merged = {**self._network, **_given(layer), **self._first}
-        self.default_used |= len(merged) < len(BitWidths.model_fields)
-        return Widths(**{operand: merged.get(operand, BITS) for operand in BitWidths.model_fields})
-
-
-def _given(bits: BitWidths | None) -> dict[str, int]:
-    return {} if bits is None else bits.model_dump(exclude_none=True)
 
 
 def _link(document: Document, file: NetworkFile) -> list[_Link]:
@@ -289,7 +240,7 @@ def _infer(
     links: list[_Link],
     shape: Shape | None,
     batch: int | None,
-    widths: _Widths,
+    widths: WidthChoice,
     original: tuple[Node, ...] | None,
 ) -> tuple[Node, ...]:
     """Shapes for all nodes; `original` are the nodes at the file's own size when it is resized."""
@@ -327,7 +278,7 @@ def _infer(
 
 
 def _infer_node(
-    link: _Link, shapes: list[Shape], known: dict[str, Shape], widths: _Widths
+    link: _Link, shapes: list[Shape], known: dict[str, Shape], widths: WidthChoice
 ) -> Inferred:
     bits = widths.of(link.spec.bits)
     if link.op in ("norm", "act"):

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
-from pathlib import Path
 
 import pytest
-from cases import random_block, random_layer
+from cases import TINY, random_block, random_layer, tiny_layer
 
 from accelsim.dataflow.liveness import peak
 from accelsim.dataflow.residency import candidates
 from accelsim.dataflow.schedule import BUFFERINGS, Block, Schedule
 from accelsim.replay import DoesNotFit, Replayed, replay
-from accelsim.workload.layer import Axis, Conv
-
-DATA = Path(__file__).parents[1] / "data" / "liveness_tiny.json"
-TINY = {case["name"]: case for case in json.loads(DATA.read_text())["layers"]}
-
-
-def tiny_layer(case: dict) -> Conv:
-    (sr, sc), (dr, dc), (pr, pc) = case["stride"], case["dilation"], case["pad"]
-    rows = Axis(case["P"], case["R"], case["H"], sr, dr, pr)
-    cols = Axis(case["Q"], case["S"], case["W"], sc, dc, pc)
-    return Conv(case["name"], "conv", case["N"], case["K"], case["C"], 1, rows, cols)
+from accelsim.workload.layer import Conv
 
 
 def check(layer: Conv, resident, family, order, block, buffering) -> None:
