@@ -11,7 +11,7 @@ from typing import Any
 from accelsim import __version__
 from accelsim.dataflow.bounds import least_sram, least_stream_words
 from accelsim.dataflow.liveness import Peak, covered, separate_peaks
-from accelsim.dataflow.residency import once_only, stream_peak, tile_footprint
+from accelsim.dataflow.residency import once_only, tile_footprint
 from accelsim.dataflow.schedule import (
     ONE_MAC,
     RESIDENTS,
@@ -20,6 +20,7 @@ from accelsim.dataflow.schedule import (
     Resident,
     Schedule,
 )
+from accelsim.dataflow.streams import stream_peak
 from accelsim.results import Result, Row
 from accelsim.spec import InputError
 from accelsim.units import quote, suggest

@@ -39,7 +39,7 @@ from accelsim.dataflow.schedule import (
     tap_phases,
     transposed,
 )
-from accelsim.workload.layer import Axis, Conv, Stream, Widths
+from accelsim.workload.layer import Axis, Conv, Widths
 
 
 @dataclass(frozen=True)
@@ -204,23 +204,6 @@ def tile_footprint(
         )
         found.append(_held(widths, weights if layer.has_weights else 0, inputs, outputs))
     return min(found, key=lambda tile: tile.bits)
-
-
-def stream_peak(layer: Stream, buffering: Buffering = "single") -> Peak:
-    """Return what a layer that only passes words through holds: one block is one output word.
-
-    With `prefetch` the next output's new inputs are there too (between two images a broadcast
-    operand anew), and the last output leaves late.
-    """
-    inputs, outputs = layer.live_inputs, 1
-    if buffering == "prefetch":
-        anew = layer.op in ("add", "mul") and layer.N > 1
-        inputs += layer.live_inputs if anew else layer.fresh_inputs
-        inputs = min(inputs, layer.inputs_words)
-        outputs = min(2, layer.outputs_words)
-    bits = (0, inputs * layer.widths.inputs, outputs * layer.widths.outputs)
-    found = Peak((0, inputs, outputs), bits)
-    return found.times(2) if buffering == "double" else found
 
 
 def _held(widths: Widths, weights: int, inputs: int, psums: int) -> Peak:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim.dataflow.residency import stream_peak
 from accelsim.dataflow.schedule import BUFFERINGS
+from accelsim.dataflow.streams import stream_peak
 from accelsim.replay import DoesNotFit, replay_stream
 from accelsim.workload.layer import Stream, Widths
 
@@ -29,10 +29,11 @@ def streams(draw) -> Stream:
     elif op == "lrn":
         live = min(draw(st.integers(1, 7)), K)
     elif op == "upsample":
-        outputs = inputs * draw(st.integers(1, 9))
+        outputs = inputs * draw(st.integers(1, 9)) + draw(st.integers(0, 5))
     return Stream("", op, N, K, inputs, outputs, live, fresh, draw(widths))
 
 
+@settings(max_examples=3000, deadline=None, database=None)
 @given(streams(), st.sampled_from(BUFFERINGS))
 def test_formula_equals_execution(layer, buffering):
     claimed = stream_peak(layer, buffering).bits
@@ -49,3 +50,16 @@ def test_a_broadcast_operand_comes_anew_for_each_image():
     layer = Stream("se.mul", "mul", 2, 72, 2 * 72 + 2 * 72 * 49, 2 * 72 * 49, 73, 1)
     assert stream_peak(layer, "prefetch").words == 73 + 73 + 2
     assert replay_stream(layer, None, "prefetch").peak_words == (0, 146, 2)
+
+
+def test_two_outputs_never_meet_both_neighbours():
+    """Found by replay: of two steps only one has a next word and only the other a late output."""
+    layer = Stream("", "act", 2, 1, 2, 2, 1)
+    assert stream_peak(layer, "prefetch").words == 3
+    assert replay_stream(layer, None, "prefetch").peak_words == (0, 2, 1)
+
+
+def test_a_single_softmax_row_is_never_whole_beside_two_outputs():
+    layer = Stream("", "softmax", 1, 1000, 1000, 1000, 1000)
+    assert stream_peak(layer, "prefetch").words == 1001
+    assert replay_stream(layer, None, "prefetch").peak_words == (0, 1000, 1)

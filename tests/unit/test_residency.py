@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from accelsim.dataflow.residency import once_only, stream_peak, tile_footprint
+from accelsim.dataflow.residency import once_only, tile_footprint
 from accelsim.dataflow.schedule import Block
+from accelsim.dataflow.streams import stream_peak
 from accelsim.simulate import layer_need, min_sram, reason
 from accelsim.workload.layer import Axis, Conv, Stream, Widths
 
@@ -76,7 +77,9 @@ def test_blocks_are_live_whole():
         (Stream("", "add", 1, 4, 200, 100, 2, 2), "prefetch", 6),
         (Stream("", "mul", 1, 4, 104, 100, 5, 1), "single", 6),
         (Stream("", "softmax", 1, 10, 10, 10, 10), "single", 11),
-        (Stream("", "softmax", 1, 10, 10, 10, 10), "prefetch", 12),
+        # a single row: ten inputs and an output, then nine inputs and two outputs
+        (Stream("", "softmax", 1, 10, 10, 10, 10), "prefetch", 11),
+        (Stream("", "softmax", 2, 10, 20, 20, 10), "prefetch", 13),
         (Stream("", "act", 1, 1, 1, 1, 1), "prefetch", 2),
         (Stream("", "act", 1, 1, 9, 9, 1), "double", 4),
     ],
