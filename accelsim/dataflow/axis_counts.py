@@ -53,7 +53,8 @@ def pure_table(place: int, extent: int, block: int, looped: bool, prefetch: bool
     if not looped:
         return _placed(AxisTable(extent, (), (words,)), place)
     steps = -(-extent // block)
-    ends = [0, 1, steps - 2, steps - 1] + ([2, steps - 3] if prefetch else [])
+    # between the first and the last step or two counts change evenly: the run's ends are enough
+    ends = [0, 1, steps - 2, steps - 1] + ([steps - 3] if prefetch else [])
     t = np.unique(np.clip(ends, 0, steps - 1))
 
     def at(step: Int64) -> Int64:

@@ -43,7 +43,6 @@ from accelsim.dataflow.schedule import (
 from accelsim.workload.layer import Conv, Int64
 
 _ONE = np.ones((1, 1, 1, 1, 1, 1), dtype=np.int64)
-_ZERO = np.zeros((6, 1, 1, 1, 1, 1), dtype=np.int64)
 _PART = 4096  # blocks evaluated together
 Steps = tuple[Int64, ...]  # chosen steps of n, k, c, rows, columns
 
@@ -128,16 +127,9 @@ def separate_peaks(layer: Conv, order: Order, block: Block, buffering: Buffering
 
 
 def peak_at_least(layer: Conv, order: Order, block: Block, buffering: Buffering) -> int:
-    """Return the live bits at some heavy block: cheap, never above the peak, mostly equal to it.
-
-    A coarse grid of blocks, then one climb along the rows and one along the columns.
-    """
+    """Return the most live bits on a coarse grid of blocks: cheap, never above the peak."""
     nest = _Nest(layer, order, block, buffering == "prefetch")
-    few = tuple(_spread(len(steps)) for steps in nest.all_steps)
-    bits, at = nest.heaviest(few)
-    for axis in (3, 4):
-        if len(nest.all_steps[axis]) > len(few[axis]):
-            bits, at = nest.heaviest((*at[:axis], nest.all_steps[axis], *at[axis + 1 :]))
+    bits, _ = nest.heaviest(tuple(_spread(len(steps)) for steps in nest.all_steps))
     return bits * (2 if buffering == "double" else 1)
 
 
@@ -175,7 +167,7 @@ class _Nest:
         self.all_steps = tuple(
             np.arange(table.same[-1].shape[1 + place]) for place, table in enumerate(self.tables)
         )
-        seen = [0] * 5
+        seen = [0 for _ in self.tables]
         self.loops: list[tuple[int, int]] = []  # (axis, loop number within the axis)
         for loop in order:
             place = "NKC".index(loop) if loop in "NKC" else 3 if loop in ROW_LOOPS else 4
@@ -230,7 +222,7 @@ def _spread(count: int) -> Int64:
 
 def _count_undecided(loops: list[tuple[int, int]], tables: list[AxisTable]) -> Int64:
     """Words not yet born (rows 0..2) and already dead (rows 3..5) at every kept block."""
-    inside = [0] * 5
+    inside = [0 for _ in tables]
     idle = _product([table.same[0] for table in tables if not table.decided])
     count: Int64 | None = None
     for axis, loop in reversed(loops):
@@ -248,12 +240,12 @@ def _count_undecided(loops: list[tuple[int, int]], tables: list[AxisTable]) -> I
         else:
             count = decided + count
         inside[axis] += 1
-    return _ZERO if count is None else count
+    return 0 * idle if count is None else count
 
 
 def _count_neighbours(loops: list[tuple[int, int]], tables: list[AxisTable]) -> Int64:
     """Weights, inputs first used in the next block, outputs last used in the previous one."""
-    inside = [0] * 5
+    inside = [0 for _ in tables]
     idle = _product([table.same[0][NEAR] for table in tables if not table.decided])
     count: Int64 = np.zeros((3, 1, 1, 1, 1, 1), dtype=np.int64)
     at_end = np.ones((3, 1, 1, 1, 1, 1), dtype=np.int64)  # no next step in any loop inside

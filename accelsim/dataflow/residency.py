@@ -65,8 +65,7 @@ def once_only(
     orders = list(candidates(group, block))
     if not group.useful_macs:  # every window lies in the padding
         return OnceOnly(Schedule(layer, *orders[0], block, buffering), _held(layer.widths, 0, 0, 0))
-    twice = 2 if buffering == "double" else 1
-    kept_bits = {name: twice * _least_kept_bits(group, block, name) for name in residents}
+    kept_bits = {name: _least_kept_bits(group, block, name) for name in residents}
     best: tuple[int, int, Peak] | None = None
     for resident in sorted(residents, key=kept_bits.__getitem__):
         if best is not None and kept_bits[resident] > best[0]:

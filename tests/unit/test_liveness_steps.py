@@ -67,11 +67,58 @@ def test_steps_kept_do_not_grow_where_windows_recur(loops, kind):
     assert kept(32) == kept(128) < 120
 
 
-@pytest.mark.parametrize(("prefetch", "steps"), [(False, 4), (True, 6)])
+@pytest.mark.parametrize(
+    ("prefetch", "steps"), [(False, [0, 1, 98, 99]), (True, [0, 1, 97, 98, 99])]
+)
 def test_a_plain_dim_keeps_its_ends(prefetch, steps):
-    assert pure_table(1, 1000, 1, True, prefetch).same[1].shape[2] == steps
+    """K = 995 in blocks of 10: outputs dead before step t are 10 t, live ones 10, at last 5."""
+    table = pure_table(1, 995, 10, True, prefetch)
+    assert table.decided[0][5].ravel().tolist() == [10 * t for t in steps]
+    assert table.decided[0][2].ravel().tolist() == [max(985 - 10 * t, 0) for t in steps]
+    assert table.same[1][5].ravel().tolist() == [10 if t < 99 else 5 for t in steps]
+    assert table.same[1][1].ravel().tolist() == [int(t == 0) for t in steps]  # inputs have no k
+    assert table.same[1][4].ravel().tolist() == [int(t == 99) for t in steps]
+    if prefetch:  # weights of the next block, inputs never, outputs of the block before
+        follow, more, reset = table.follow[0], table.more[0], table.reset[0]
+        assert follow[0].ravel().tolist() == [10, 10, 10, 5, 0]
+        assert follow[1].ravel().tolist() == [0] * 5
+        assert follow[2].ravel().tolist() == [0, 10, 10, 10, 10]
+        assert more[0].ravel().tolist() == [1, 1, 1, 1, 0]
+        assert more[2].ravel().tolist() == [0, 1, 1, 1, 1]
+        assert [row.ravel().tolist() for row in reset] == [[10] * 5, [1] * 5, [5] * 5]
     assert pure_table(1, 3, 1, True, prefetch).same[1].shape[2] == 3
     assert pure_table(1, 3, 3, False, prefetch).decided == ()
+
+
+@pytest.mark.parametrize(
+    ("loops", "stride", "dilation"),
+    [
+        (("R%", "R", "P"), 2, 1),
+        (("R%", "H", "R"), 2, 1),
+        (("R%", "H", "R"), 3, 1),
+        (("P%", "P", "R"), 1, 2),
+        (("P%", "H", "P"), 1, 3),
+        (("P%", "R", "P"), 2, 3),
+    ],
+)
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_steps_kept_do_not_grow_inside_phases(loops, stride, dilation, prefetch):
+    def kept(outputs):
+        axis = Axis(outputs, 3, (outputs - 1) * stride + 2 * dilation - 1, stride, dilation, 1)
+        return window_table(3, axis, loops, 1, 1, prefetch).same[-1].shape[4]
+
+    assert kept(60) == kept(240) < 70
+
+
+def test_parts_are_cut_only_when_they_must_be(monkeypatch):
+    """Steps kept: 4 of k, 4 of c and those of rows and columns; a part holds at most `_PART`."""
+    layer = square(64, 48, 56, 3, pad=1)
+    nest = liveness._Nest(layer, tuple("PQKCRS"), ONE_MAC, False)
+    n, k, c, rows, cols = (steps.size for steps in nest.all_steps)
+    assert (n, k, c) == (1, 4, 4)
+    for limit, parts in ((16 * rows * cols, 1), (16 * rows * cols - 1, 16)):
+        monkeypatch.setattr(liveness, "_PART", limit)
+        assert len(list(nest.parts())) == parts
 
 
 def test_tables_are_computed_once():
@@ -86,7 +133,7 @@ def test_tables_are_computed_once():
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("buffering", ["single", "double"])
 def test_the_first_guess_is_nearly_the_peak(name, buffering):
-    """It may be below (row sweeps peak at an image's edge) but not by a thousandth."""
+    """It may be below (row sweeps peak at an image's edge) but not by half a percent."""
     for _, _, order in candidates(LAYERS[name], ONE_MAC):
         exact = peak(LAYERS[name], order, ONE_MAC, buffering).bits
         guess = peak_at_least(LAYERS[name], order, ONE_MAC, buffering)
@@ -146,6 +193,14 @@ def test_the_least_wins_and_ties_go_to_the_first(seed):
         for place, (_, _, order) in enumerate(candidates(layer, block))
     )
     assert (found.peak.bits, found.schedule.order) == (least[0], least[2])
+
+
+def test_padding_alone_runs_the_first_order_on_nothing():
+    axis = Axis(1, 2, 1, 1, 2, 1)
+    layer = Conv("", "conv", 1, 2, 2, 1, axis, axis)
+    found = once_only(layer)
+    assert found.schedule.family == "gather"
+    assert found.schedule.order == next(order for _, _, order in candidates(layer, ONE_MAC))
 
 
 def test_orders_of_a_strided_square_layer():

@@ -100,6 +100,36 @@ def test_streamed_reason_names_rows_and_columns():
     assert "input column" in reason(layer_need(wide))
 
 
+def test_whole_tiles_hold_twice_what_streams_when_prefetched():
+    """4 x 4 outputs of 3 x 3 taps on 6 x 6 inputs, K 5, C 2; one resident operand after another."""
+    layer = Conv("", "conv", 1, 5, 2, 1, Axis(4, 3, 6), Axis(4, 3, 6), Widths(8, 8, 16, 16))
+    tiles = {
+        "weights": (90, 2 * 3 * 6, 1),
+        "inputs": (18, 72, 1),  # 8·18 + 16 bits stream, less than 8 + 16·16
+        "outputs": (1, 36, 80),
+    }
+    for resident, held in tiles.items():
+        at = ("weights", "inputs", "outputs").index(resident)
+        for buffering, copies in (("single", 1), ("prefetch", 2), ("double", 2)):
+            found = tile_footprint(layer, residents=(resident,), buffering=buffering)
+            stay = 1 if buffering == "prefetch" else copies
+            assert found.words_by_operand == tuple(
+                words * (stay if operand == at else copies) for operand, words in enumerate(held)
+            )
+
+
+def test_whole_tiles_of_a_pool_have_no_weights():
+    pool = Conv("", "pool", 1, 3, 3, 3, Axis(4, 3, 9, 2), Axis(4, 3, 9, 2), has_weights=False)
+    assert tile_footprint(pool, residents=("weights",)).words_by_operand == (0, 3 * 9, 1)
+
+
+def test_whole_tiles_of_uneven_pooling():
+    """12 inputs pooled to 7: windows of two or three."""
+    axis = Axis(7, 3, 12, kind="adaptive")
+    pool = Conv("", "pool", 1, 1, 1, 1, axis, axis, has_weights=False)
+    assert tile_footprint(pool, residents=("weights",)).words == 3 * 12 + 1
+
+
 def test_whole_tiles_of_a_deconv():
     """4 x 4 taps, stride 2, 8 x 8 outputs of 4 x 4 inputs: an output row needs two input rows."""
     axis = Axis(8, 4, 4, 2, 1, 1, "deconv")

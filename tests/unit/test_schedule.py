@@ -12,7 +12,7 @@ from accelsim.dataflow.residency import candidates
 from accelsim.dataflow.schedule import Block, Cut, Schedule, Tiling, transposed
 from accelsim.dataflow.schedule_file import from_yaml, to_yaml
 from accelsim.spec import InputError
-from accelsim.workload.layer import Axis, Conv
+from accelsim.workload.layer import Axis, Conv, Widths
 
 LAYER = Conv("x", "conv", 1, 8, 6, 2, Axis(5, 3, 5, pad=1), Axis(7, 3, 7, pad=1))
 SCHEDULE = Schedule(LAYER, "weights", "gather", tuple("PQKCRS"))
@@ -90,6 +90,51 @@ def test_wrong_files_have_one_line(text, message, tmp_path, monkeypatch):
         from_yaml("it.yaml")
     assert str(error.value).startswith(f"it.yaml:{message}")
     assert "\n" not in str(error.value)
+
+
+def test_two_iterations_are_already_too_many():
+    """A dim of extent two needs its loop, also where a block leaves two blocks of it."""
+    axis = Axis(2, 2, 3)
+    layer = Conv("x", "conv", 1, 2, 1, 1, axis, axis)
+    schedule = Schedule(layer, "weights", "gather", tuple("PQKRS"))
+    assert schedule.fault() is None
+    assert replace(schedule, order=tuple("PQRS")).fault() == (
+        "order", "K has more than one block and no loop",
+    )  # fmt: skip
+    assert replace(schedule, order=tuple("PQRS"), block=Block(K=2)).fault() is None
+    # with rows fixed by h and p, r follows; with h alone nothing does
+    assert replace(schedule, order=("H", "P", "Q", "S", "K")).fault() is None
+    assert replace(schedule, order=("H", "Q", "S", "K")).fault()[0] == "order"
+    one_tap = replace(layer, rows=Axis(2, 1, 2))
+    assert replace(schedule, layer=one_tap, order=("H", "Q", "S", "K")).fault() is None
+
+
+def test_one_bit_words_are_words():
+    assert replace(SCHEDULE, layer=replace(LAYER, widths=Widths(1, 1, 1, 1))).fault() is None
+
+
+def test_blocks_print_what_is_more_than_one():
+    assert str(Block(K=16, C=16)) == "K=16,C=16"
+    assert str(Block(S=2)) == "S=2"
+    assert str(Block()) == ""
+    assert Block(Q=2).has_window
+    assert not Block(N=2, K=2, C=2).has_window
+
+
+@pytest.mark.parametrize(
+    ("order", "columns_first"),
+    [("", False), ("NKC", False), ("KPQ", False), ("KQP", True), ("WH", True), ("HW", False),
+     ("CSR", True), ("CRS", False)],
+)  # fmt: skip
+def test_columns_before_rows(order, columns_first):
+    assert replace(SCHEDULE, order=tuple(order)).is_transposed is columns_first
+
+
+def test_a_pool_keeps_no_weights():
+    pool = replace(SCHEDULE, layer=replace(LAYER, has_weights=False))
+    assert pool.stays == "none"
+    assert replace(pool, resident="inputs").stays == "inputs"
+    assert SCHEDULE.stays == "weights"
 
 
 def test_phases_are_written_with_their_modulus():
