@@ -18,7 +18,12 @@ def stream_peak(layer: Stream, buffering: Buffering = "single") -> Peak:
     Live words repeat with the image, row or window, so the steps about its ends and middle tell.
     """
     steps = layer.outputs_words
-    period = {"softmax": layer.live_inputs, "lrn": layer.K}.get(layer.op, steps // layer.N)
+    periods = {
+        "softmax": layer.live_inputs,
+        "lrn": layer.K,
+        "upsample": steps // layer.inputs_words,
+    }
+    period = periods.get(layer.op, steps // layer.N)
     near = (0, period // 2, period, 3 * period // 2, steps // 2, steps - 1)
     t = np.unique(np.clip([at + d for at in near for d in range(-2, 3)], 0, steps - 1))
     live, new = _stream_lives(layer)

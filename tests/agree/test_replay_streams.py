@@ -63,3 +63,10 @@ def test_a_single_softmax_row_is_never_whole_beside_two_outputs():
     layer = Stream("", "softmax", 1, 1000, 1000, 1000, 1000)
     assert stream_peak(layer, "prefetch").words == 1001
     assert replay_stream(layer, None, "prefetch").peak_words == (0, 1000, 1)
+
+
+def test_an_upsampled_input_meets_the_next_inside_an_image():
+    """Found by replay: after seven outputs of one input the next comes, beside a late output."""
+    layer = Stream("", "upsample", 1, 1, 3, 21, 1)
+    assert stream_peak(layer, "prefetch").words == 4
+    assert replay_stream(layer, None, "prefetch").peak_words == (0, 2, 2)
