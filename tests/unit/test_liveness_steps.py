@@ -11,7 +11,7 @@ from cases import random_block, random_layer
 
 from accelsim.dataflow import axis_counts, liveness
 from accelsim.dataflow.axis_counts import pure_table, window_table
-from accelsim.dataflow.liveness import Peak, covered, peak, peak_at_least
+from accelsim.dataflow.liveness import Peak, covered, peak, peak_at_least, separate_peaks
 from accelsim.dataflow.residency import (
     OnceOnly,
     _least_kept_bits,
@@ -267,6 +267,14 @@ def test_loop_extents():
 def test_values_are_frozen(value):
     with pytest.raises(FrozenInstanceError):
         setattr(value, next(iter(vars(value))), 0)
+
+
+@pytest.mark.parametrize("buffering", ["single", "prefetch", "double"])
+def test_separate_peaks_have_the_words_of_their_bits(buffering):
+    layer = LAYERS["3x3"]
+    for _, _, order in candidates(layer, ONE_MAC):
+        found = separate_peaks(layer, order, ONE_MAC, buffering)
+        assert found.bits_by_operand == tuple(8 * words for words in found.words_by_operand)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -76,6 +76,7 @@ def test_blocks_are_live_whole():
         (Stream("", "add", 1, 4, 200, 100, 2, 2), "single", 3),
         (Stream("", "add", 1, 4, 200, 100, 2, 2), "prefetch", 6),
         (Stream("", "mul", 1, 4, 104, 100, 5, 1), "single", 6),
+        (Stream("", "mul", 1, 4, 104, 100, 5, 1), "prefetch", 8),  # nothing new between images
         (Stream("", "softmax", 1, 10, 10, 10, 10), "single", 11),
         # a single row: ten inputs and an output, then nine inputs and two outputs
         (Stream("", "softmax", 1, 10, 10, 10, 10), "prefetch", 11),

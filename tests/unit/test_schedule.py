@@ -9,7 +9,7 @@ import pytest
 from cases import random_block, random_layer
 
 from accelsim.dataflow.residency import candidates
-from accelsim.dataflow.schedule import Block, Cut, Schedule, Tiling, transposed
+from accelsim.dataflow.schedule import Block, Cut, Schedule, Tiling, output_phases, transposed
 from accelsim.dataflow.schedule_file import from_yaml, to_yaml
 from accelsim.spec import InputError
 from accelsim.workload.layer import Axis, Conv, Widths
@@ -54,7 +54,7 @@ def test_tiles_survive_the_file(tmp_path):
         ({"tiling": Tiling((Cut("P", (1, 2)),))}, "tiling", "the tiles of P begin at 0 and ascend"),
         ({"tiling": Tiling((Cut("P", (0, 3, 3)),))}, "tiling",
          "the tiles of P begin at 0 and ascend"),
-        ({"tiling": Tiling((Cut("P", (0, 5)),))}, "tiling", "P has 5; no tile begins at 5"),
+        ({"tiling": Tiling((Cut("P", (0, 3, 5)),))}, "tiling", "P has 5; no tile begins at 5"),
         ({"layer": replace(LAYER, groups=4)}, "layer",
          "groups divide K and C, and both axes are of one kind"),
         ({"layer": replace(LAYER, N=0)}, "layer", "sizes and widths are 1 or more"),
@@ -135,6 +135,11 @@ def test_a_pool_keeps_no_weights():
     assert pool.stays == "none"
     assert replace(pool, resident="inputs").stays == "inputs"
     assert SCHEDULE.stays == "weights"
+
+
+def test_a_deconv_has_no_dilation_phases():
+    assert output_phases(Axis(8, 3, 4, 2, 3, 0, "deconv")) == 1
+    assert output_phases(Axis(8, 3, 14, 2, 3)) == 3
 
 
 def test_phases_are_written_with_their_modulus():
