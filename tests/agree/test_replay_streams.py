@@ -70,3 +70,10 @@ def test_an_upsampled_input_meets_the_next_inside_an_image():
     layer = Stream("", "upsample", 1, 1, 3, 21, 1)
     assert stream_peak(layer, "prefetch").words == 4
     assert replay_stream(layer, None, "prefetch").peak_words == (0, 2, 2)
+
+
+def test_the_peak_is_weighed_in_bits():
+    """A row of two: two 8-bit inputs and a 32-bit output, then one input and two outputs."""
+    layer = Stream("", "softmax", 1, 2, 2, 2, 2, 1, Widths(8, 8, 32, 32))
+    assert stream_peak(layer, "prefetch").bits_by_operand == (0, 8, 64)
+    assert replay_stream(layer, None, "prefetch").peak_bits == 72

@@ -56,13 +56,14 @@ def test_six_workloads(name):
 
 @pytest.mark.parametrize(("network", "file"), [("alexnet", "alexnet_caffe"), ("vgg16", "vgg16")])
 def test_networks_layer_by_layer(network, file):
-    """Never above the oracle's minimum; equal but where the row sweep or exact counts go lower."""
+    """Never above the oracle's minimum, and below it only by the row sweep."""
     result = min_sram(file)
     rows = [row for row in result.rows() if row["op"] in ("conv", "fc")]
     truths = ORACLE["networks"][network]["layers"]
     for row, truth in zip(rows, truths, strict=True):
         assert row["min_sram_words"] <= truth["min"]
-        assert row["min_sram_words"] >= truth["min"] - 800
+        if row["min_sram_words"] < truth["min"]:  # an order that the oracle did not have
+            assert row["order"] in ("P R Q K C S", "Q S P K C R")
         assert row["tile_sram_words"] == truth["sep"]
         assert (row["weights_words"], row["outputs_words"]) == (truth["W"], truth["O"])
         assert row["inputs_words"] == truth["I"]

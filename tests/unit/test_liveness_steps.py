@@ -179,8 +179,27 @@ def test_kept_bits_where_nothing_must_stay():
     assert _least_kept_bits(square(8, 8, 1, 3), ONE_MAC, "weights") == 0  # one pixel
     # 2 x 2 taps on 3 x 3 inputs: tap 0 alone meets inputs on both sides of the middle row
     assert _least_kept_bits(square(8, 8, 2, 2), ONE_MAC, "weights") == 8 * 64 * (1 * 2)
+    # one block holds all rows, or all columns: no boundary between two of them
+    assert _least_kept_bits(square(8, 8, 4, 3), Block(P=4, Q=4), "weights") == 0
+    # 3 x 3 taps padded by one on 2 x 2: only the middle tap has outputs on both sides
+    assert _least_kept_bits(square(8, 8, 2, 3, pad=1), ONE_MAC, "weights") == 8 * 64 * (1 * 3)
     wide = Conv("", "conv", 2, 3, 4, 1, Axis(5), Axis(6), Widths(1, 2, 4, 16))
     assert _least_kept_bits(wide, ONE_MAC, "outputs") == 2 * 3 * 1 * 1 * 16
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_kept_bits_are_below_every_order_of_their_family(seed):
+    rng = random.Random(seed)
+    layer, block = random_layer(rng).group(), random_block(rng)
+    for resident, _, order in candidates(layer, block):
+        kept = _least_kept_bits(layer, block, resident)
+        assert kept <= peak(layer, order, block, "single").bits, order
+
+
+def test_a_single_mac_holds_its_three_words():
+    layer = Conv("", "fc", 1, 1, 1, 1, Axis(1), Axis(1))
+    for buffering, copies in (("single", 1), ("prefetch", 1), ("double", 2)):
+        assert peak(layer, (), ONE_MAC, buffering).words_by_operand == (copies,) * 3
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -188,6 +207,9 @@ def test_the_least_wins_and_ties_go_to_the_first(seed):
     rng = random.Random(seed)
     layer, block = random_layer(rng).group(), random_block(rng)
     found = once_only(layer, block=block)
+    schedule = found.schedule
+    named = (schedule.resident, schedule.family, schedule.order)
+    assert named in list(candidates(layer, block))
     least = min(
         (peak(layer, order, block, "single").bits, place, order)
         for place, (_, _, order) in enumerate(candidates(layer, block))

@@ -109,6 +109,15 @@ def test_two_iterations_are_already_too_many():
     assert replace(schedule, layer=one_tap, order=("H", "Q", "S", "K")).fault() is None
 
 
+def test_a_tiling_is_one_tile_run_forward_unless_said():
+    assert Tiling() == Tiling((), serpentine=False, keeps=())
+
+
+def test_words_without_bits_are_refused():
+    none = replace(LAYER, widths=Widths(8, 0, 8, 8))
+    assert replace(SCHEDULE, layer=none).fault() == ("layer", "sizes and widths are 1 or more")
+
+
 def test_one_bit_words_are_words():
     assert replace(SCHEDULE, layer=replace(LAYER, widths=Widths(1, 1, 1, 1))).fault() is None
 
