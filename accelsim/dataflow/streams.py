@@ -24,7 +24,7 @@ def stream_peak(layer: Stream, buffering: Buffering = "single") -> Peak:
         "upsample": steps // layer.inputs_words,
     }
     period = periods.get(layer.op, steps // layer.N)
-    near = (0, period // 2, period, 3 * period // 2, steps // 2, steps - 1)
+    near = (0, period // 2, period, steps - 1)
     t = np.unique(np.clip([at + d for at in near for d in range(-2, 3)], 0, steps - 1))
     live, new = _stream_lives(layer)
     inputs, outputs = live(t), np.ones_like(t)
