@@ -61,26 +61,56 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Stay:
+    """Words of an operand that stay on the chip from one tile to another.
+
+    A pass is one iteration of the outermost `depth` loops over tiles; nothing stays beyond it. A
+    word that its tile has no more use for stays if a later tile of the pass uses it (`next_only`:
+    if the very next tile does); first come, first kept, at most `words` of them at a time (None:
+    all). It stays until the last tile of the pass that uses it is done with it (`next_only`: until
+    the next tile is, which may keep it again). Where a block is done with several words, they come
+    in the order of their last MACs in n, k, c, p, r, q, s.
+    """
+
+    operand: Resident
+    depth: int = 0
+    words: int | None = None
+    next_only: bool = False
+
+
+@dataclass(frozen=True)
 class Tiling:
     """A group cut into tiles, run one after another: a loop per cut dim, outermost first.
 
-    `serpentine` turns an inner loop's direction each time it starts again. Words of the operands
-    in `keeps` that the next tile uses too stay on the chip; all others leave with their tile.
+    `serpentine` turns an inner loop's direction each time it starts again. A word that no `Stay`
+    names leaves with its tile. Each operand has one Stay at most.
     """
 
     cuts: tuple[Cut, ...] = ()
     serpentine: bool = False
-    keeps: tuple[Resident, ...] = ()
+    stays: tuple[Stay, ...] = ()
 
 
 ONE_TILE = Tiling()
 
 
 @dataclass(frozen=True)
+class Part:
+    """The part of a layer from `begin` up to `end` along a dim N, K, P or Q."""
+
+    dim: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Schedule:
     """How one group of a layer runs: its tiles, and in each the operand that stays and the order.
 
-    Groups run one after another in the same way.
+    `turn_order`, if there is one, is the order of the tiles at both ends of the innermost cut,
+    where one run through it turns into the next. With `part` the schedule covers that part of the
+    layer alone, its cuts (and phases) counted from the part's begin, and `then` covers the rest,
+    with nothing kept from one to the other. Groups run one after another in the same way.
     """
 
     layer: Conv
@@ -90,17 +120,35 @@ class Schedule:
     block: Block = ONE_MAC
     buffering: Buffering = "single"
     tiling: Tiling = ONE_TILE
+    turn_order: Order = ()
+    part: Part | None = None
+    then: Schedule | None = None
 
     def fault(self) -> tuple[str, str] | None:
-        """The field that is wrong and why, or None for a schedule that covers its layer."""
-        layer, dims = self.layer, self.layer.group().dims
+        """The field that is wrong and why, or None for a schedule that covers its layer.
+
+        A field of the second part is called `then.order` and so on.
+        """
+        layer, then = self.layer, self.then
         if layer.K % layer.groups or layer.C % layer.groups or layer.rows.kind != layer.cols.kind:
             return "layer", "groups divide K and C, and both axes are of one kind"
-        if min(dims.values()) < 1 or min(asdict(layer.widths).values()) < 1:
+        if min(layer.group().dims.values()) < 1 or min(asdict(layer.widths).values()) < 1:
             return "layer", "sizes and widths are 1 or more"
         if min(asdict(self.block).values()) < 1:
             return "block", "extents are 1 or more"
-        return _order_fault(self, dims) or _tiling_fault(self.tiling, dims)
+        if self.part is None and then is None:
+            return _run_fault(self)
+        if self.part is None or then is None:
+            return "part", "a part needs `then`, which runs the rest, and `then` needs a part"
+        fault = _parts_fault(self, self.part, then) or _run_fault(self)
+        late = None if fault else _run_fault(then)
+        return (f"then.{late[0]}", late[1]) if late else fault
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Extents of N K C P Q R S inside one group and, if there is one, inside the part."""
+        dims, part = self.layer.group().dims, self.part
+        return {**dims, part.dim: part.end - part.begin} if part else dims
 
     @property
     def stays(self) -> str:
@@ -124,31 +172,59 @@ class Schedule:
         return " ".join(f"{loop}{moduli.get(loop, '')}" for loop in self.order)
 
 
-def _order_fault(schedule: Schedule, dims: dict[str, int]) -> tuple[str, str] | None:
-    """What keeps the loops from visiting each block of the layer once."""
-    order, block = schedule.order, schedule.block
-    for loop in order:
-        if loop not in ("N", "K", "C", *ROW_LOOPS, *COL_LOOPS):
-            return "order", f"no loop is called {loop}"
-        if order.count(loop) > 1:
-            return "order", f"{loop} is there twice"
-        if loop in ("H", "W") and block.has_window:
-            return "order", f"{loop} visits single inputs; a block of several pixels or taps cannot"
-    for dim in dims:
-        alone = -(-dims[dim] // getattr(block, dim)) > 1 and dim not in order
-        if alone and not _follows(schedule, dims, dim):
-            return "order", f"{dim} has more than one block and no loop"
+def _parts_fault(schedule: Schedule, part: Part, then: Schedule) -> tuple[str, str] | None:
+    """What keeps a part and the one after it from being one layer."""
+    if part.dim not in ("N", "K", "P", "Q"):
+        return "part", f"a part lies along one of N K P Q, not {part.dim}"
+    for name in ("layer", "block", "buffering"):
+        if getattr(then, name) != getattr(schedule, name):
+            return f"then.{name}", "both parts have the same"
+    if then.then is not None:
+        return "then.then", "a layer has two parts at most"
+    if then.part is None or then.part.dim != part.dim:
+        return "then.part", f"both parts lie along {part.dim}"
+    extent = schedule.layer.group().dims[part.dim]
+    if not 0 == part.begin < part.end == then.part.begin < then.part.end == extent:
+        return "part", f"two parts of {part.dim}, none empty, follow each other from 0 to {extent}"
     return None
 
 
-def _follows(schedule: Schedule, dims: dict[str, int], dim: str) -> bool:
+def _run_fault(schedule: Schedule) -> tuple[str, str] | None:
+    """What keeps the orders and tiles of a schedule from covering its layer, or its part of it."""
+    if schedule.turn_order and not schedule.tiling.cuts:
+        return "turn_order", "where nothing is cut no tile is at a turn"
+    for name in ("order", "turn_order") if schedule.turn_order else ("order",):
+        why = _order_fault(schedule, getattr(schedule, name), schedule.dims)
+        if why is not None:
+            return name, why
+    return _tiling_fault(schedule.tiling, schedule.dims)
+
+
+def _order_fault(schedule: Schedule, order: Order, dims: dict[str, int]) -> str | None:
+    """What keeps the loops of an order from visiting each block of the layer once."""
+    block = schedule.block
+    for loop in order:
+        if loop not in ("N", "K", "C", *ROW_LOOPS, *COL_LOOPS):
+            return f"no loop is called {loop}"
+        if order.count(loop) > 1:
+            return f"{loop} is there twice"
+        if loop in ("H", "W") and block.has_window:
+            return f"{loop} visits single inputs; a block of several pixels or taps cannot"
+    for dim in dims:
+        alone = -(-dims[dim] // getattr(block, dim)) > 1 and dim not in order
+        if alone and not _follows(schedule, order, dims, dim):
+            return f"{dim} has more than one block and no loop"
+    return None
+
+
+def _follows(schedule: Schedule, order: Order, dims: dict[str, int], dim: str) -> bool:
     """Whether an input position and the loop of the partner dim leave one value for this dim."""
     if dim not in _PARTNERS:
         return False
     partner, position = _PARTNERS[dim]
     axis = schedule.layer.rows if dim in ROW_LOOPS else schedule.layer.cols
-    fixed = position in schedule.order or axis.used_inputs == 1
-    return fixed and (partner in schedule.order or dims[partner] == 1)
+    fixed = position in order or axis.used_inputs == 1
+    return fixed and (partner in order or dims[partner] == 1)
 
 
 def _tiling_fault(tiling: Tiling, dims: dict[str, int]) -> tuple[str, str] | None:
@@ -161,6 +237,13 @@ def _tiling_fault(tiling: Tiling, dims: dict[str, int]) -> tuple[str, str] | Non
             return "tiling", f"the tiles of {cut.dim} begin at 0 and ascend"
         if cut.begins[-1] >= dims[cut.dim]:
             return "tiling", f"{cut.dim} has {dims[cut.dim]}; no tile begins at {cut.begins[-1]}"
+    for stay in tiling.stays:
+        if [other.operand for other in tiling.stays].count(stay.operand) > 1:
+            return "tiling", f"{stay.operand} have one stay at most"
+        if not 0 <= stay.depth <= len(tiling.cuts):
+            return "tiling", f"a stay's depth counts cuts, 0 to {len(tiling.cuts)}"
+        if stay.words is not None and stay.words < 1:
+            return "tiling", "a stay holds 1 word or more; leave the stay out, or words for all"
     return None
 
 

@@ -17,7 +17,8 @@ from accelsim.units import suggest
 
 def to_yaml(schedule: Schedule) -> str:
     """The schedule as YAML; `from_yaml` gives an equal one back."""
-    return yaml.safe_dump(_plain(asdict(schedule)), sort_keys=False, default_flow_style=None)
+    said = _said(_plain(asdict(schedule)))
+    return yaml.safe_dump(said, sort_keys=False, default_flow_style=None)
 
 
 def from_yaml(path: str | Path) -> Schedule:
@@ -35,7 +36,7 @@ def from_yaml(path: str | Path) -> Schedule:
         raise document.fault(where, f"unknown key; {suggest(str(where[-1]), known)}")
     fault = schedule.fault()
     if fault is not None:
-        raise document.fault((fault[0],), fault[1])
+        raise document.fault(tuple(fault[0].split(".")), fault[1])
     return schedule
 
 
@@ -53,6 +54,16 @@ def _unknown(
         pairs = [(at, *both) for at, both in enumerate(zip(given, model, strict=True))]
     found = (_unknown(inner, known, (*where, step)) for step, inner, known in pairs)
     return next((fault for fault in found if fault is not None), None)
+
+
+def _said(value: Any) -> Any:
+    """Leave out what is not there: no limit, no part, no order of its own at the turns."""
+    if isinstance(value, dict):
+        absent = [
+            key for key in value if value[key] is None or (key, value[key]) == ("turn_order", [])
+        ]
+        return {key: _said(inner) for key, inner in value.items() if key not in absent}
+    return [_said(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

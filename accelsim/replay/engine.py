@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import reduce
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
-from accelsim.dataflow.schedule import ONE_TILE, RESIDENTS, Schedule
-from accelsim.replay import machine
-from accelsim.replay.program import Program, Tile, compile_tile, tiles_of, word_shapes
+from accelsim.dataflow.schedule import RESIDENTS, Schedule, Stay
+from accelsim.replay import machine, marks
+from accelsim.replay.program import Layout, Program, Tile, word_shapes
 from accelsim.replay.reference import direct, random_data
 from accelsim.workload.layer import Int64
 
@@ -72,9 +73,9 @@ def replay(
     total = np.zeros(machine.STATE_SIZE, dtype=np.int64)
     correct = True
     for group in chosen:
-        run = _Run(schedule, capacity, seed + group)
-        for tile, following in _with_next(tiles_of(schedule)):
-            run.tile(tile, following, progress)
+        run = _Run(schedule, capacity, seed + group, progress)
+        for layout in run.layouts:
+            run.part(layout)
         correct = run.outputs_are_right() and correct
         if run.state[machine.PEAK] <= total[machine.PEAK]:
             run.state[_PEAKS] = total[_PEAKS]
@@ -90,80 +91,85 @@ _CHUNK_MACS = 2**24  # between two calls of `progress`
 class _Run:
     """One group under execution: its data, what each word still has before it, the counts."""
 
-    def __init__(self, schedule: Schedule, capacity_bits: int, seed: int) -> None:
-        self.schedule, self.layer = schedule, schedule.layer.group()
-        layer, shapes = self.layer, word_shapes(self.layer)
+    def __init__(
+        self, schedule: Schedule, capacity_bits: int, seed: int, progress: Progress | None
+    ) -> None:
+        self.schedule, self.layer, self.progress = schedule, schedule.layer.group(), progress
+        layer, sizes = self.layer, [math.prod(shape) for shape in word_shapes(self.layer)]
         self.weights, self.inputs = random_data(layer, seed)
-        self.outputs = np.zeros(shapes[2], dtype=np.int64)
-        self.data = (self.weights.ravel(), self.inputs.ravel(), self.outputs.ravel())
-        self.left = [np.zeros(shape, dtype=np.int64) for shape in shapes]
-        keeps = schedule.tiling.keeps
-        self.kept = [RESIDENTS[operand] in keeps for operand in range(3)]
-        # which words stay for the next tile; an operand that keeps none has a single zero
-        self.stays = [np.zeros(shape, np.int64) for shape in shapes]
-        self.later = np.zeros(shapes[2], dtype=np.int64)
-        self.spilled = np.zeros(shapes[2], dtype=np.int64)
+        self.outputs = np.zeros(sizes[2], dtype=np.int64)
+        self.left = tuple(np.zeros(size, dtype=np.int64) for size in sizes)
+        self.last = [np.zeros(size, dtype=np.int64) for size in sizes]  # tile a word waits for
+        placed = (np.zeros(size, dtype=np.int64) for size in sizes)
+        self.later, spilled = np.zeros((2, sizes[2]), dtype=np.int64)
         self.state = np.zeros(machine.STATE_SIZE, dtype=np.int64)
         self.state[machine.HELD] = -1
         widths = layer.widths
         bits = (widths.weights, widths.inputs, widths.psums, widths.outputs, capacity_bits)
-        self.widths = np.array(bits, dtype=np.int64)
-        self.mode = machine.ADDS_ONLY * (not layer.has_weights)
-        self.mode += machine.PREFETCH * (schedule.buffering == "prefetch")
-        for tile in tiles_of(replace(schedule, tiling=ONE_TILE)):
-            whole = compile_tile(schedule, tile)
-            self.later[whole.words(2)] = whole.counts(2)
+        self.limits = np.array((*bits, *(3 * (machine.KEPT,))), dtype=np.int64)
+        mode = machine.ADDS_ONLY * (not layer.has_weights)
+        mode += machine.PREFETCH * (schedule.buffering == "prefetch")
+        data = (self.weights.ravel(), self.inputs.ravel(), self.outputs)
+        self.fate = (*self.last, *placed, self.later, spilled)
+        self.shared = (self.left, self.fate, data, self.limits, mode, self.state)
+        self.layouts = [Layout(part) for part in (schedule, schedule.then) if part]
+        for layout in self.layouts:
+            found = marks.spread(layout.uses(layout.whole(), 2))
+            self.later[found[:, 0]] = found[:, 1]
         # an output that no MAC feeds is written as it is
         self.state[machine.WRITE_O] = self.later.size - np.count_nonzero(self.later)
+        self.tiles_done = self.macs_told = 0
 
-    def tile(self, tile: Tile, following: Tile | None, progress: Progress | None) -> None:
-        """Run one tile; raises DoesNotFit."""
-        program = compile_tile(self.schedule, tile)
-        for operand in range(3):
-            words, counts = program.words(operand), program.counts(operand)
-            there = self.left[operand][words] == machine.KEPT
-            self.left[operand][words] = np.where(there, counts, -counts)
-            if self.kept[operand]:
-                self.stays[operand][words] = 0
-                if following is not None:
-                    self.stays[operand][words] = self._used_again(program, following, operand)
-        self.later[program.words(2)] -= program.counts(2)
-        self._walk(program, progress)
+    def part(self, layout: Layout) -> None:
+        """Run all tiles of a part; raises DoesNotFit."""
+        tiling, tiles = layout.schedule.tiling, list(layout.tiles())
+        self.limits[machine.MOST_W :] = machine.KEPT
+        for stay in tiling.stays:
+            if stay.words is not None:
+                self.limits[machine.MOST_W + RESIDENTS.index(stay.operand)] = stay.words
+        first = self.tiles_done + 1
+        for at, tile in enumerate(tiles):
+            for stay in tiling.stays:
+                operand = RESIDENTS.index(stay.operand)
+                for awaited in _awaited(stay, tiles, at):
+                    uses = layout.uses(tiles[awaited].ranges, operand)
+                    marks.await_tile(uses, self.last[operand], first + awaited)
+            program = layout.program(tile)
+            marks.begin(program.uses, self.left, self.later)
+            self.state[machine.TILE] = first + at
+            self._walk(program)
+        self.tiles_done += len(tiles)
+        self._tell(at_least=1)
 
-    def _used_again(self, program: Program, following: Tile, operand: int) -> Int64:
-        """For the tile's words of an operand: 1 if the following tile uses them too."""
-        after = compile_tile(self.schedule, following)
-        axes = zip(program.uses[operand], after.uses[operand], strict=True)
-        again = [np.isin(mine, theirs).astype(np.int64) for (mine, _), (theirs, _) in axes]
-        return np.asarray(reduce(np.multiply.outer, again))
-
-    def _walk(self, program: Program, progress: Progress | None) -> None:
-        left = tuple(array.ravel() for array in self.left)
-        fate = (*(stays.ravel() for stays in self.stays), self.later.ravel(), self.spilled.ravel())
-        shared = (left, fate, self.data, self.widths, self.mode, self.state)
+    def _walk(self, program: Program) -> None:
         nodes = int(program.children[0, 1]) if len(program.loops) else 1
-        macs = int(program.counts(2).sum())
-        walk = machine.run_macs if self._one_mac_blocks(program) else machine.run
-        at_once = max(1, nodes * _CHUNK_MACS // max(macs, 1)) if progress else nodes
+        prefetches = self.schedule.buffering == "prefetch"
+        quick = program.one_mac_blocks and not prefetches
+        walk = machine.run_macs if quick else machine.run
+        at_once = nodes
+        if self.progress:
+            at_once = max(1, nodes * _CHUNK_MACS // program.macs)
         for first in range(0, nodes, at_once):
-            before = int(self.state[machine.MACS])
             walk(
                 program.entries, program.leaves, program.loops, program.children,
-                first, min(first + at_once, nodes), *shared,
+                first, min(first + at_once, nodes), *self.shared,
             )  # fmt: skip
-            if progress:
-                progress(int(self.state[machine.MACS]) - before)
+            self._tell(at_least=_CHUNK_MACS)
             if self.state[machine.OVERFLOW]:
                 break
-        machine.finish(program.entries, program.leaves, *shared)
+        if prefetches:
+            machine.finish(program.entries, program.leaves, *self.shared)
         if self.state[machine.OVERFLOW]:
             copies = 2 if self.schedule.buffering == "double" else 1
-            needed, capacity = int(self.state[machine.OVERFLOW]), int(self.widths[4])
-            raise DoesNotFit(needed * copies, capacity * copies)
+            needed, capacity = self.state[machine.OVERFLOW], self.limits[machine.CAPACITY]
+            raise DoesNotFit(int(needed) * copies, int(capacity) * copies)
 
-    def _one_mac_blocks(self, program: Program) -> bool:
-        sizes = np.diff(program.leaves, axis=1)
-        return bool(sizes.max() <= 1 and len(program.loops) and not self.mode & machine.PREFETCH)
+    def _tell(self, at_least: int) -> None:
+        """Call `progress` if so many MACs were done since the last call."""
+        done = int(self.state[machine.MACS]) - self.macs_told
+        if self.progress and done >= at_least:
+            self.macs_told += done
+            self.progress(done)
 
     def outputs_are_right(self) -> bool:
         """Nothing is left over, every MAC is done, and the outputs equal the direct convolution."""
@@ -173,14 +179,19 @@ class _Run:
         return done and gone and np.array_equal(self.outputs.reshape(truth.shape), truth)
 
 
-def _with_next(tiles: Iterator[Tile]) -> Iterator[tuple[Tile, Tile | None]]:
-    before: Tile | None = None
-    for tile in tiles:
-        if before is not None:
-            yield before, tile
-        before = tile
-    if before is not None:
-        yield before, None
+def _awaited(stay: Stay, tiles: list[Tile], at: int) -> Iterable[int]:
+    """The tiles whose words begin to be waited for with this tile: the next, or the whole pass."""
+    one_pass = tiles[at].pieces[: stay.depth]
+    if stay.next_only:
+        return (at + 1,) if _is_in(tiles, at + 1, one_pass) else ()
+    if at and _is_in(tiles, at - 1, one_pass):
+        return ()
+    return itertools.takewhile(lambda later: _is_in(tiles, later, one_pass), itertools.count(at))
+
+
+def _is_in(tiles: list[Tile], at: int, one_pass: tuple[int, ...]) -> bool:
+    """Whether there is such a tile and it belongs to the pass that these pieces begin."""
+    return at < len(tiles) and tiles[at].pieces[: len(one_pass)] == one_pass
 
 
 def _report(total: Int64, correct: bool, groups: int, all_groups: int, copies: int) -> Replayed:

@@ -2,12 +2,14 @@
 
 Per block: its weights, inputs and re-read psums are fetched if they are not there; a fresh output
 takes its place; all live bits are summed and held against the capacity; the MACs are done; a word
-that no later block of the tile uses is dropped, unless the schedule keeps it for the next tile; an
-output leaves as a psum if later tiles still add to it. With prefetch, the fetches of a block are
-done a block early and finished outputs leave a block late.
+that no later block of the tile uses is dropped, unless it stays for a later tile; an output leaves
+as a psum if later tiles still add to it. With prefetch, the fetches of a block are done a block
+early and finished outputs leave a block late.
 
 All arrays are int64. `left` holds for each word how many uses the tile still has for it: negative
-while the word is not there, zero once it is dropped, KEPT if it stays for the next tile.
+while the word is not there, zero once it is dropped, KEPT if it stays for a later tile.
+A word stays if there is a place for it and a tile after this one, by their numbers, that it waits
+for; it has its place until it is done with in the last of these.
 """
 
 from __future__ import annotations
@@ -23,22 +25,27 @@ LIVE_W, LIVE_I, LIVE_O, LATE = 0, 1, 2, 3  # live words; LATE are finished outpu
 READ_W, READ_I, READ_P, WRITE_P, WRITE_O = 4, 5, 6, 7, 8  # words across the chip edge
 PEAK, PEAK_W, PEAK_I, PEAK_O = 9, 10, 11, 12  # most live bits and the words then
 MACS, BLOCKS, OVERFLOW = 13, 14, 15  # OVERFLOW: bits that did not fit
-HELD = 16  # with prefetch, leaves of the block whose turn is next; -1 if there is none
+TILE = 16  # number of the tile, from 1 on
+STAY_W, STAY_I, STAY_O = 17, 18, 19  # words that have a place to stay
+HELD = 20  # with prefetch, leaves of the block whose turn is next; -1 if there is none
 STATE_SIZE = HELD + 5
+
+# places in `limits`: bits of a weight, input, psum, output, the capacity; how many words may stay
+BITS_W, BITS_I, BITS_P, BITS_O, CAPACITY, MOST_W, MOST_I, MOST_O = 0, 1, 2, 3, 4, 5, 6, 7
 
 
 @njit(cache=True)
-def run(entries, leaves, loops, children, first, stop, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+def run(entries, leaves, loops, children, first, stop, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """Run the blocks whose outermost loop is at its nodes `first` to `stop`.
 
-    left, data: flat arrays of weights, inputs, outputs. fate: for weights, inputs, outputs whether
-    the next tile keeps the word, then for outputs their uses in later tiles and whether a psum of
-    them is off the chip. widths: bits of a weight, input, psum, output, and the capacity in bits.
+    left, data: flat arrays of weights, inputs, outputs. fate: for weights, inputs, outputs the
+    tile that the word waits for, then whether it has a place to stay; then for outputs their uses
+    in later tiles and whether a psum of them is off the chip.
     """
     count = loops.shape[0]
     leaf = np.zeros(5, dtype=np.int64)
     if count == 0:
-        _block(entries, leaves, leaf, left, fate, data, widths, mode, state)
+        _block(entries, leaves, leaf, left, fate, data, limits, mode, state)
         return
     node = np.zeros(count, dtype=np.int64)
     end = np.zeros(count, dtype=np.int64)
@@ -58,23 +65,24 @@ def run(entries, leaves, loops, children, first, stop, left, fate, data, widths,
             node[place] = children[place, parent]
             end[place] = children[place, parent + 1]
             continue
-        _block(entries, leaves, leaf, left, fate, data, widths, mode, state)
+        _block(entries, leaves, leaf, left, fate, data, limits, mode, state)
         if state[OVERFLOW] > 0:
             return
         node[place] += 1
 
 
 @njit(cache=True)
-def run_macs(entries, leaves, loops, children, first, stop, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+def run_macs(entries, leaves, loops, children, first, stop, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """Do as `run` does where each block is one MAC and nothing is prefetched, many times faster.
 
     The state lives in local variables, and the innermost loop only moves one axis.
     """
     count = loops.shape[0]
     left_w, left_i, left_o = left
-    keep_w, keep_i, keep_o, later, spilled = fate
+    later, spilled = fate[6], fate[7]
     data_w, data_i, data_o = data
-    bits_w, bits_i, bits_o, capacity = widths[0], widths[1], widths[2], widths[4]
+    bits_w, bits_i, bits_o = limits[BITS_W], limits[BITS_I], limits[BITS_P]
+    capacity = limits[CAPACITY]
     # columns apart: the innermost loop reads them one after another
     moves_w, moves_i, moves_o = entries[:, 0].copy(), entries[:, 1].copy(), entries[:, 2].copy()
     live_w, live_i, live_o = state[LIVE_W], state[LIVE_I], state[LIVE_O]
@@ -151,19 +159,19 @@ def run_macs(entries, leaves, loops, children, first, stop, left, fate, data, wi
             uses_i -= 1
             uses_o -= 1
             if uses_w == 0 and multiplies:
-                if keep_w[w]:
+                if _stays(0, w, fate, limits, state):
                     uses_w = KEPT
                 else:
                     live_w -= 1
                     bits -= bits_w
             if uses_i == 0:
-                if keep_i[i]:
+                if _stays(1, i, fate, limits, state):
                     uses_i = KEPT
                 else:
                     live_i -= 1
                     bits -= bits_i
             if uses_o == 0:
-                if keep_o[o]:
+                if _stays(2, o, fate, limits, state):
                     uses_o = KEPT
                 else:
                     live_o -= 1
@@ -183,27 +191,27 @@ def run_macs(entries, leaves, loops, children, first, stop, left, fate, data, wi
 
 
 @njit(cache=True)
-def finish(entries, leaves, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+def finish(entries, leaves, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """Give the last block its turn, which with prefetch still waits, and let its outputs go."""
     if state[HELD] >= 0:
         leaf = state[HELD : HELD + 5].copy()
         state[HELD] = -1
-        _compute(_words(entries, leaves, leaf), left, fate, data, widths, mode, state)
+        _compute(_words(entries, leaves, leaf), left, fate, data, limits, mode, state)
     state[LATE] = 0
 
 
 @njit(cache=True)
-def _block(entries, leaves, leaf, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+def _block(entries, leaves, leaf, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """A block comes up: fetch for it; its turn is now, or with prefetch after the one before."""
     words = _words(entries, leaves, leaf)
     _fetch(words, left, fate, mode, state)
     if mode & PREFETCH == 0:
-        _compute(words, left, fate, data, widths, mode, state)
+        _compute(words, left, fate, data, limits, mode, state)
         state[LATE] = 0  # gone with the block
         return
     if state[HELD] >= 0:
         held = _words(entries, leaves, state[HELD : HELD + 5])
-        _compute(held, left, fate, data, widths, mode, state)
+        _compute(held, left, fate, data, limits, mode, state)
     state[HELD : HELD + 5] = leaf
 
 
@@ -235,7 +243,7 @@ def _words(entries, leaves, leaf):  # type: ignore[no-untyped-def]
 def _fetch(words, left, fate, mode, state):  # type: ignore[no-untyped-def]
     """Fetch the block's weights, inputs and spilled psums that are not there."""
     weights, inputs, outputs = left
-    spilled = fate[4]
+    spilled = fate[7]
     for w, i, o in words:
         if weights[w] < 0 and mode & ADDS_ONLY == 0:
             weights[w] = -weights[w]
@@ -252,39 +260,39 @@ def _fetch(words, left, fate, mode, state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _compute(words, left, fate, data, widths, mode, state):  # type: ignore[no-untyped-def]
+def _compute(words, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """The block's turn: room for fresh outputs, the sum of live bits, the MACs, the drops."""
     outputs = left[2]
     for o in words[:, 2]:
         if outputs[o] < 0:
             outputs[o] = -outputs[o]
             state[LIVE_O] += 1
-    _weigh(widths, state)
+    _weigh(limits, state)
     if state[OVERFLOW] > 0:
         return
     finished = 0
     for w, i, o in words:
-        finished += _mac(w, i, o, left, fate, data, mode, state)
+        finished += _mac(w, i, o, left, fate, data, limits, mode, state)
     state[LATE] = finished
 
 
 @njit(cache=True)
-def _weigh(widths, state):  # type: ignore[no-untyped-def]
+def _weigh(limits, state):  # type: ignore[no-untyped-def]
     """Sum the live bits of a block; note the peak, or the overflow of the capacity."""
     state[BLOCKS] += 1
-    bits = state[LIVE_W] * widths[0] + state[LIVE_I] * widths[1]
-    bits += state[LIVE_O] * widths[2] + state[LATE] * widths[3]
+    bits = state[LIVE_W] * limits[BITS_W] + state[LIVE_I] * limits[BITS_I]
+    bits += state[LIVE_O] * limits[BITS_P] + state[LATE] * limits[BITS_O]
     if bits > state[PEAK]:
         state[PEAK] = bits
         state[PEAK_W] = state[LIVE_W]
         state[PEAK_I] = state[LIVE_I]
         state[PEAK_O] = state[LIVE_O] + state[LATE]
-        if bits > widths[4]:
+        if bits > limits[CAPACITY]:
             state[OVERFLOW] = bits
 
 
 @njit(cache=True)
-def _mac(w, i, o, left, fate, data, mode, state):  # type: ignore[no-untyped-def]
+def _mac(w, i, o, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """One MAC on words that are there; returns 1 if its output is finished by it."""
     state[MACS] += 1
     if mode & ADDS_ONLY:
@@ -293,27 +301,40 @@ def _mac(w, i, o, left, fate, data, mode, state):  # type: ignore[no-untyped-def
         data[2][o] += data[0][w] * data[1][i]
         left[0][w] -= 1
         if left[0][w] == 0:
-            if fate[0][w] > 0:
+            if _stays(0, w, fate, limits, state):
                 left[0][w] = KEPT
             else:
                 state[LIVE_W] -= 1
     left[1][i] -= 1
     if left[1][i] == 0:
-        if fate[1][i] > 0:
+        if _stays(1, i, fate, limits, state):
             left[1][i] = KEPT
         else:
             state[LIVE_I] -= 1
     left[2][o] -= 1
     if left[2][o] != 0:
         return 0
-    if fate[2][o] > 0:
+    if _stays(2, o, fate, limits, state):
         left[2][o] = KEPT
         return 0
     state[LIVE_O] -= 1
-    if fate[3][o] > 0:
-        fate[4][o] = 1
+    if fate[6][o] > 0:
+        fate[7][o] = 1
         state[WRITE_P] += 1
         return 0
-    fate[4][o] = 0
+    fate[7][o] = 0
     state[WRITE_O] += 1
     return 1
+
+
+@njit(cache=True)
+def _stays(operand, word, fate, limits, state):  # type: ignore[no-untyped-def]
+    """Whether a word that its tile is done with stays; it takes a place or gives up its own."""
+    last, placed = fate[operand], fate[3 + operand]
+    if last[word] < state[TILE]:
+        return False
+    state[STAY_W + operand] -= placed[word]
+    waits = last[word] > state[TILE]
+    placed[word] = waits and state[STAY_W + operand] < limits[MOST_W + operand]
+    state[STAY_W + operand] += placed[word]
+    return placed[word] > 0

@@ -12,26 +12,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accelsim.dataflow.schedule import (
     COL_LOOPS,
     ROW_LOOPS,
     Order,
     Schedule,
-    Tiling,
     output_phases,
     tap_phases,
 )
 from accelsim.workload.layer import Axis, Conv, Int64
 
 Range = tuple[int, int]
-Tile = dict[str, Range]
-"""First and past-the-last index of each dim N K C P Q R S."""
+Ranges = tuple[tuple[Range, ...], ...]
+"""First and past-the-last index of each dim, axis by axis: N, K, C, then P and R, then Q and S."""
+AXES = ("N", "K", "C", "PR", "QS")
+Uses = tuple[Int64, ...]
+"""Per axis (words, 2): moves of an operand's words that a tile touches, how often each of them."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile that has useful MACs: which piece of each cut it is, and its ranges."""
+
+    pieces: tuple[int, ...]
+    ranges: Ranges
 
 
 @dataclass(frozen=True)
@@ -43,81 +51,114 @@ class Program:
     in the axis's tree, the place of the enclosing loop of the same axis (-1 if none).
     `children` (loops, most nodes + 1): where the children of each node of the enclosing level
     begin among the nodes of this level.
-    `uses[operand]`: per axis, the indices that the tile's MACs touch and how often each is touched;
-    a word is used as often as the product over the axes says.
+    `uses[operand]`: a word is used as often as the product over the axes says.
     """
 
     entries: Int64
     leaves: Int64
     loops: Int64
     children: Int64
-    uses: tuple[tuple[tuple[Int64, Int64], ...], ...]
-
-    def words(self, operand: int) -> tuple[Int64, ...]:
-        """Open mesh of the tile's words of an operand, for indexing an array over the axes."""
-        return np.ix_(*(index for index, _ in self.uses[operand]))
-
-    def counts(self, operand: int) -> Int64:
-        """Uses of those words, as an array over the axes."""
-        return reduce(np.multiply.outer, (count for _, count in self.uses[operand]))
+    uses: tuple[Uses, Uses, Uses]
+    macs: int
+    one_mac_blocks: bool
 
 
-def tiles_of(schedule: Schedule) -> Iterator[Tile]:
-    """The tiles of one group that have useful MACs, in the order in which they run."""
-    layer = schedule.layer.group()
-    tile = {dim: (0, extent) for dim, extent in layer.dims.items()}
-    for found in _nested(layer, schedule.tiling, 0, tile, [0] * len(schedule.tiling.cuts)):
-        rows, cols = _inside(layer.rows, found, "PR"), _inside(layer.cols, found, "QS")
-        if rows.any() and cols.any():
-            yield found
+@dataclass(frozen=True)
+class _AxisTree:
+    """An axis of one tile: moves (entries, 3), where leaves begin, the nodes of each loop, uses."""
+
+    moves: Int64
+    leaves: Int64
+    children: list[Int64]
+    uses: tuple[Int64, Int64, Int64]
+    one_mac_leaves: bool
 
 
-def _inside(axis: Axis, tile: Tile, dims: str) -> NDArray[np.bool_]:
-    """Which useful pairs of an axis lie in the tile."""
-    p, r, _ = axis.pairs()
-    (begin, end), (first, last) = tile[dims[0]], tile[dims[1]]
-    return (p >= begin) & (p < end) & (r >= first) & (r < last)
+class Layout:
+    """Lays out the tiles of one part of a group; an axis that several tiles share only once."""
 
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule, self.layer = schedule, schedule.layer.group()
+        self.extents = {dim: (0, extent) for dim, extent in self.layer.dims.items()}
+        if schedule.part:
+            self.extents[schedule.part.dim] = schedule.part.begin, schedule.part.end
+        strides = [_strides(shape) for shape in word_shapes(self.layer)]
+        self.strides = np.array(strides, dtype=np.int64)
+        self.orders = [schedule.order, schedule.turn_order or schedule.order]
+        self.loops = [_loops(order) for order in self.orders]
+        self.levels = [loops[:, :2].tolist() for loops in self.loops]
+        self._trees: dict[tuple[tuple[Range, ...], int, int], _AxisTree] = {}
 
-def _nested(
-    layer: Conv, tiling: Tiling, level: int, tile: Tile, starts: list[int]
-) -> Iterator[Tile]:
-    if level == len(tiling.cuts):
-        yield tile
-        return
-    cut = tiling.cuts[level]
-    ranges = list(zip(cut.begins, (*cut.begins[1:], layer.dims[cut.dim]), strict=True))
-    if tiling.serpentine and starts[level] % 2:
-        ranges.reverse()
-    starts[level] += 1
-    for piece in ranges:
-        yield from _nested(layer, tiling, level + 1, {**tile, cut.dim: piece}, starts)
+    def tiles(self) -> Iterator[Tile]:
+        """The tiles that have useful MACs, in the order in which they run."""
+        cuts = self.schedule.tiling.cuts
+        for pieces, extents in self._nested(0, (), self.extents, [0] * len(cuts)):
+            tile = Tile(pieces, _ranges(extents))
+            if all(len(self._tree_of(tile.ranges, axis, 0).moves) for axis in (3, 4)):
+                yield tile
 
+    def _nested(
+        self, level: int, pieces: tuple[int, ...], extents: dict[str, Range], starts: list[int]
+    ) -> Iterator[tuple[tuple[int, ...], dict[str, Range]]]:
+        tiling = self.schedule.tiling
+        if level == len(tiling.cuts):
+            yield pieces, extents
+            return
+        dim, begins = tiling.cuts[level].dim, tiling.cuts[level].begins
+        first, stop = self.extents[dim]
+        ranges = list(pairwise((*(first + begin for begin in begins), stop)))
+        numbers = range(len(ranges))
+        backwards = tiling.serpentine and starts[level] % 2
+        starts[level] += 1
+        for piece in reversed(numbers) if backwards else numbers:
+            inner = {**extents, dim: ranges[piece]}
+            yield from self._nested(level + 1, (*pieces, piece), inner, starts)
 
-def compile_tile(schedule: Schedule, tile: Tile) -> Program:
-    """Lay out the blocks of one tile of one group in the schedule's order."""
-    layer = schedule.layer.group()
-    shapes = word_shapes(layer)
-    moves = [np.array(_strides(shape)) for shape in shapes]
-    axes = [_counted(schedule, tile, dim) for dim in "NKC"]
-    axes.append(_windowed(schedule, tile, layer.rows, "PR", ROW_LOOPS))
-    axes.append(_windowed(schedule, tile, layer.cols, "QS", COL_LOOPS))
-    entries, leaves = [], []
-    uses: list[list[tuple[Int64, Int64]]] = [[], [], []]
-    offset = 0
-    for place, axis in enumerate(axes):
-        moved = [word * move[place] for word, move in zip(axis.words, moves, strict=True)]
-        entries.append(np.stack(moved, axis=1))
-        leaves.append(axis.leaves + offset)
-        offset += len(axis.words[0])
-        for operand in range(3):
-            index, count = np.unique(axis.words[operand], return_counts=True)
-            uses[operand].append((index, count.astype(np.int64)))
-    loops, children = _odometer(schedule.order, axes)
-    return Program(
-        np.concatenate(entries), _ragged(leaves), loops, _ragged(children),
-        tuple(tuple(of_operand) for of_operand in uses),
-    )  # fmt: skip
+    def program(self, tile: Tile) -> Program:
+        """The blocks of a tile in the order that the schedule has for it."""
+        turn = self._turns(tile)
+        trees = [self._tree_of(tile.ranges, axis, turn) for axis in range(5)]
+        loops = self.loops[turn]
+        entries = [len(tree.moves) for tree in trees]
+        begins = np.array([[sum(entries[:axis])] for axis in range(5)])
+        return Program(
+            entries=np.concatenate([tree.moves for tree in trees]),
+            leaves=_ragged([tree.leaves for tree in trees]) + begins,
+            loops=loops,
+            children=_ragged([trees[axis].children[level] for axis, level in self.levels[turn]]),
+            uses=(_uses(trees, 0), _uses(trees, 1), _uses(trees, 2)),
+            macs=math.prod(entries),
+            one_mac_blocks=bool(len(loops)) and all(tree.one_mac_leaves for tree in trees),
+        )
+
+    def uses(self, ranges: Ranges, operand: int) -> Uses:
+        """The words of an operand that the MACs of these ranges touch, and how often."""
+        return _uses([self._tree_of(ranges, axis, 0) for axis in range(5)], operand)
+
+    def whole(self) -> Ranges:
+        """The ranges of all tiles together."""
+        return _ranges(self.extents)
+
+    def _turns(self, tile: Tile) -> int:
+        """1 for a tile at either end of the innermost cut, else 0: the place among `orders`."""
+        if not self.schedule.turn_order:
+            return 0
+        last = len(self.schedule.tiling.cuts[-1].begins) - 1
+        return int(tile.pieces[-1] in (0, last))
+
+    def _tree_of(self, ranges: Ranges, axis: int, turn: int) -> _AxisTree:
+        key = ranges[axis], axis, turn
+        tree = self._trees.get(key)
+        if tree is None:
+            order, mine = self.orders[turn], ranges[axis]
+            if axis < 3:
+                found = _counted(mine[0], AXES[axis], order, self.schedule)
+            elif axis == 3:
+                found = _windowed(mine, self.layer.rows, AXES[3], ROW_LOOPS, order, self.schedule)
+            else:
+                found = _windowed(mine, self.layer.cols, AXES[4], COL_LOOPS, order, self.schedule)
+            tree = self._trees[key] = _tree(*found, self.strides[:, axis])
+        return tree
 
 
 def word_shapes(layer: Conv) -> list[tuple[int, int, int, int, int]]:
@@ -127,60 +168,58 @@ def word_shapes(layer: Conv) -> list[tuple[int, int, int, int, int]]:
     return [(1, K, C, R, S), (N, 1, C, H, W), (N, K, 1, P, Q)]
 
 
-@dataclass(frozen=True)
-class _AxisTree:
-    """An axis of one tile: words (W, I, O) of each entry, where leaves begin, nodes per loop."""
-
-    words: tuple[Int64, Int64, Int64]
-    leaves: Int64
-    children: list[Int64]
-
-
 def _strides(shape: tuple[int, ...]) -> list[int]:
     return [math.prod(shape[place + 1 :]) if size > 1 else 0 for place, size in enumerate(shape)]
 
 
-def _counted(schedule: Schedule, tile: Tile, dim: str) -> _AxisTree:
+def _ranges(extents: dict[str, Range]) -> Ranges:
+    return tuple(tuple(extents[dim] for dim in axis) for axis in AXES)
+
+
+def _uses(trees: list[_AxisTree], operand: int) -> Uses:
+    return tuple([tree.uses[operand] for tree in trees])
+
+
+Words = tuple[Int64, Int64, Int64]
+"""Index of each entry's weight, input, output along the entry's axis."""
+
+
+def _counted(mine: Range, dim: str, order: Order, schedule: Schedule) -> tuple[Words, list[Int64]]:
     """The axis n, k or c: one loop over blocks of it, or none."""
-    start, stop = tile[dim]
-    index = np.arange(start, stop)
+    index = np.arange(*mine)
     zero = np.zeros_like(index)
     words = {"N": (zero, index, index), "K": (index, zero, index), "C": (index, index, zero)}[dim]
-    coordinate = (index - start) // getattr(schedule.block, dim)
-    return _tree(words, [coordinate] if dim in schedule.order else [])
+    return words, [(index - mine[0]) // getattr(schedule.block, dim)] if dim in order else []
 
 
 def _windowed(
-    schedule: Schedule, tile: Tile, axis: Axis, dims: str, names: tuple[str, ...]
-) -> _AxisTree:
-    """Rows or columns: the useful pairs of the tile, under the axis's loops in their order."""
+    mine: tuple[Range, ...], axis: Axis, dims: str, names: tuple[str, ...],
+    order: Order, schedule: Schedule,
+) -> tuple[Words, list[Int64]]:  # fmt: skip
+    """Rows or columns: the useful pairs of the tile, and their place in each of the axis's loops.
+
+    Phases count from the part's first output, blocks from the tile's, or the phase's, first.
+    """
+    part = schedule.part
+    origin = part.begin if part and part.dim == dims[0] else 0
+    (begin, end), (first, last) = mine
     p, r, h = axis.pairs()
-    output, tap = dims[0], dims[1]
-    inside = _inside(axis, tile, dims)
+    inside = (p >= begin) & (p < end) & (r >= first) & (r < last)
     p, r, h = p[inside], r[inside], h[inside]
-    value = {"P": p, "R": r, "H": h}
     phases = {"P": output_phases(axis), "R": tap_phases(axis)}
-    loops = [ROW_LOOPS[names.index(loop)] for loop in schedule.order if loop in names]
-    coordinates = []
-    for loop in loops:
-        if loop == "H":
-            coordinates.append(h)
-        elif loop == "P%":
-            coordinates.append(p % phases["P"])
-        elif loop == "R%":
-            coordinates.append(r * axis.dilation % axis.stride)
-        else:
-            number = value[loop]
-            if loop + "%" in loops:
-                number = number // phases[loop]
-            start = tile[output if loop == "P" else tap][0]
-            if loop + "%" not in loops:
-                number = number - start
-            coordinates.append(number // getattr(schedule.block, output if loop == "P" else tap))
-    return _tree((r, h, p), coordinates)
+    loops = [ROW_LOOPS[names.index(loop)] for loop in order if loop in names]
+    places = {
+        "H": h,
+        "P": (p - origin) // phases["P"] if "P%" in loops else p - begin,
+        "R": r // phases["R"] if "R%" in loops else r - first,
+        "P%": (p - origin) % phases["P"],
+        "R%": r * axis.dilation % axis.stride,
+    }
+    extents = {"P": getattr(schedule.block, dims[0]), "R": getattr(schedule.block, dims[1])}
+    return (r, h, p), [places[loop] // extents.get(loop, 1) for loop in loops]
 
 
-def _tree(words: tuple[Int64, Int64, Int64], coordinates: list[Int64]) -> _AxisTree:
+def _tree(words: Words, coordinates: list[Int64], strides: Int64) -> _AxisTree:
     """Sort the entries by their coordinates and cut them into nodes, loop by loop."""
     count = len(words[0])
     by_order = np.lexsort(coordinates[::-1]) if coordinates else np.arange(count)
@@ -192,27 +231,29 @@ def _tree(words: tuple[Int64, Int64, Int64], coordinates: list[Int64]) -> _AxisT
         new_node[1:] |= value[1:] != value[:-1]
         begins.append(np.append(np.flatnonzero(new_node), count))
     children = [np.searchsorted(inner, outer) for outer, inner in pairwise(begins)]
-    weights, inputs, outputs = (word[by_order] for word in words)
-    return _AxisTree((weights, inputs, outputs), begins[-1], children)
+    moves = np.stack(words, axis=1)[by_order] * strides
+    weights, inputs, outputs = (
+        np.stack(np.unique(move, return_counts=True), axis=1).astype(np.int64) for move in moves.T
+    )
+    one_mac_leaves = bool((np.diff(begins[-1]) == 1).all())
+    return _AxisTree(moves, begins[-1], children, (weights, inputs, outputs), one_mac_leaves)
 
 
-def _odometer(order: Order, axes: list[_AxisTree]) -> tuple[Int64, list[Int64]]:
-    """Which axis and level each loop runs over, and the children it visits."""
-    loops, children = [], []
-    last = [-1] * len(axes)
-    level = [0] * len(axes)
+def _loops(order: Order) -> Int64:
+    """Axis of each loop, its level in the axis's tree, the place of the axis's loop outside it."""
+    loops = []
+    last, level = [-1] * 5, [0] * 5
     for place, loop in enumerate(order):
         axis = "NKC".index(loop) if loop in "NKC" else 3 if loop in ROW_LOOPS else 4
         loops.append((axis, level[axis], last[axis]))
-        children.append(axes[axis].children[level[axis]])
         last[axis] = place
         level[axis] += 1
-    return np.array(loops, dtype=np.int64).reshape(-1, 3), children
+    return np.array(loops, dtype=np.int64).reshape(-1, 3)
 
 
 def _ragged(rows: list[Int64]) -> Int64:
     """Rows of unequal length as one array, padded with zeros."""
-    table = np.zeros((len(rows), max((len(row) for row in rows), default=0)), dtype=np.int64)
+    table = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.int64)
     for row, values in enumerate(rows):
         table[row, : len(values)] = values
     return table

@@ -2,145 +2,320 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from cases import random_block, random_layer
-from walk import steps
+from walk import macs
 
 from accelsim.dataflow.residency import candidates
-from accelsim.dataflow.schedule import Cut, Schedule, Tiling
-from accelsim.replay import replay
-from accelsim.workload.layer import Conv
+from accelsim.dataflow.schedule import RESIDENTS, Cut, Part, Schedule, Stay, Tiling
+from accelsim.replay import Replayed, machine, replay
+from accelsim.workload.layer import Axis, Conv
+
+WORD = {"weights": "KCRS", "inputs": "NCHW", "outputs": "NKPQ"}
 
 
-def random_tiling(rng: random.Random, layer: Conv) -> Tiling:
-    """Up to three dims cut anywhere, in any loop order, with any operands kept."""
-    dims = [dim for dim, extent in layer.dims.items() if extent > 1]
+def random_schedule(rng: random.Random) -> Schedule:
+    """Any layer, block, order and tiling, and often stays, an order at the turns, two parts."""
+    while True:
+        layer, block = random_layer(rng, most_macs=1500).group(), random_block(rng)
+        if max(layer.dims.values()) > 1:
+            break
+    choices = list(candidates(layer, block))
+    schedule = random_tiles(rng, Schedule(layer, *rng.choice(choices), block), choices)
+    halved = [dim for dim in "NKPQ" if layer.dims[dim] > 1]
+    if not halved or rng.random() < 0.6:
+        return schedule
+    dim = rng.choice(halved)
+    middle = rng.randint(1, layer.dims[dim] - 1)
+    first = replace(schedule, part=Part(dim, 0, middle))
+    rest = Part(dim, middle, layer.dims[dim])
+    second = Schedule(layer, *rng.choice(choices), block, part=rest)
+    second = random_tiles(rng, second, choices)
+    return replace(random_tiles(rng, first, choices), then=second)
+
+
+def random_tiles(rng: random.Random, schedule: Schedule, choices: list) -> Schedule:
+    """Up to three dims cut anywhere, in any loop order; any operands stay, for any scope."""
+    dims = {dim: extent for dim, extent in schedule.dims.items() if extent > 1}
     cuts = []
-    for dim in rng.sample(dims, min(len(dims), rng.randint(1, 3))):
-        extent = layer.dims[dim]
-        inner = rng.sample(range(1, extent), rng.randint(1, min(3, extent - 1)))
+    for dim in rng.sample(list(dims), min(len(dims), rng.randint(1, 3))):
+        inner = rng.sample(range(1, dims[dim]), rng.randint(1, min(3, dims[dim] - 1)))
         cuts.append(Cut(dim, (0, *sorted(inner))))
-    keeps = tuple(name for name in ("weights", "inputs", "outputs") if rng.random() < 0.4)
-    return Tiling(tuple(cuts), rng.random() < 0.5, keeps)
+    stays = tuple(
+        Stay(
+            name, rng.randint(0, max(len(cuts) - 1, 0)),
+            rng.choice((None, rng.randint(1, 4), rng.randint(1, 40))), rng.random() < 0.4,
+        )
+        for name in RESIDENTS if rng.random() < 0.6
+    )  # fmt: skip
+    turn_order = rng.choice(choices)[2] if cuts and rng.random() < 0.5 else ()
+    tiling = Tiling(tuple(cuts), rng.random() < 0.5, stays)
+    return replace(schedule, tiling=tiling, turn_order=turn_order)
 
 
-def tile_numbers(layer: Conv, tiling: Tiling, at: dict[str, np.ndarray]) -> np.ndarray:
-    """The number of the tile in which each MAC runs."""
-    pieces = [np.searchsorted(cut.begins, at[cut.dim], side="right") - 1 for cut in tiling.cuts]
-    turns = [0] * len(tiling.cuts)
-    order: dict[tuple[int, ...], int] = {}
+class Walk:
+    """Sets of words on the chip, one block after another; what crossed the edge, the most bits."""
 
-    def visit(level: int, chosen: tuple[int, ...]) -> None:
-        if level == len(tiling.cuts):
-            order[chosen] = len(order)
+    def __init__(self, layer: Conv) -> None:
+        self.layer, widths = layer, layer.widths
+        self.widths = {
+            "weights": widths.weights * layer.has_weights,
+            "inputs": widths.inputs,
+            "outputs": widths.psums,
+        }
+        at = macs(layer)
+        self.all_macs = [dict(zip(at, row, strict=True)) for row in zip(*at.values(), strict=True)]
+        self.chip: dict[str, set] = {name: set() for name in WORD}
+        self.places: dict[str, set] = {name: set() for name in WORD}
+        self.macs_left = Counter(word_of(mac, "outputs") for mac in self.all_macs)
+        unfed = layer.outputs_words - len(self.macs_left)
+        self.traffic = Counter(outputs_write=unfed)
+        self.spilled: set = set()
+        self.peak_bits = 0
+
+    def part(self, schedule: Schedule) -> None:
+        part, cuts = schedule.part, schedule.tiling.cuts
+        tiles: dict[tuple[int, ...], list[dict]] = {}
+        for mac in self.all_macs:
+            if part and not part.begin <= mac[part.dim] < part.end:
+                continue
+            own = {**mac, part.dim: mac[part.dim] - part.begin} if part else mac
+            pieces = tuple(sum(own[cut.dim] >= begin for begin in cut.begins) - 1 for cut in cuts)
+            tiles.setdefault(pieces, []).append({"mac": mac, "own": own})
+        order = [pieces for pieces in pieces_in_order(schedule.tiling) if pieces in tiles]
+        words = [
+            {name: {word_of(each["mac"], name) for each in tiles[pieces]} for name in WORD}
+            for pieces in order
+        ]
+        for number, pieces in enumerate(order):
+            wanted: dict[str, set] = {name: set() for name in WORD}
+            for stay in schedule.tiling.stays:
+                later = range(number + 1, len(order))
+                if stay.next_only:
+                    later = later[:1]
+                for other in later:
+                    if order[other][: stay.depth] == pieces[: stay.depth]:
+                        wanted[stay.operand] |= words[other][stay.operand]
+            self.tile(schedule, pieces, tiles[pieces], wanted)
+        assert not any(self.chip.values())
+
+    def tile(self, schedule: Schedule, pieces: tuple, tile: list[dict], wanted: dict) -> None:
+        uses = {name: Counter(word_of(each["mac"], name) for each in tile) for name in WORD}
+        limits = {stay.operand: stay.words or math.inf for stay in schedule.tiling.stays}
+        blocks: dict[tuple, list[dict]] = {}
+        for each in tile:
+            blocks.setdefault(block_of(schedule, pieces, each["own"]), []).append(each["mac"])
+        for _, block in sorted(blocks.items()):
+            for mac in block:
+                for name in WORD:
+                    self.bring(name, word_of(mac, name))
+            bits = sum(len(self.chip[name]) * self.widths[name] for name in WORD)
+            self.peak_bits = max(self.peak_bits, bits)
+            for mac in sorted(block, key=lambda mac: [int(mac[dim]) for dim in "NKCPRQS"]):
+                self.macs_left[word_of(mac, "outputs")] -= 1
+                for name in WORD:
+                    word = word_of(mac, name)
+                    uses[name][word] -= 1
+                    if not uses[name][word]:
+                        self.done_with(name, word, wanted[name], limits.get(name, 0))
+
+    def bring(self, name: str, word: tuple) -> None:
+        if word in self.chip[name]:
             return
+        self.chip[name].add(word)
+        if name != "outputs":
+            self.traffic[f"{name}_read"] += 1
+        elif word in self.spilled:
+            self.traffic["psums_read"] += 1
+            self.spilled.remove(word)
+
+    def done_with(self, name: str, word: tuple, wanted: set, limit: float) -> None:
+        places = self.places[name]
+        places.discard(word)
+        if word in wanted and len(places) < limit:
+            places.add(word)
+            return
+        self.chip[name].remove(word)
+        if name == "outputs" and self.macs_left[word]:
+            self.traffic["psums_write"] += 1
+            self.spilled.add(word)
+        elif name == "outputs":
+            self.traffic["outputs_write"] += 1
+
+
+def word_of(mac: dict, name: str) -> tuple:
+    return tuple(mac[dim] for dim in WORD[name])
+
+
+def pieces_in_order(tiling: Tiling) -> list[tuple[int, ...]]:
+    """The piece of each cut, tile by tile."""
+    turns = [0] * len(tiling.cuts)
+
+    def visit(level: int, chosen: tuple[int, ...]) -> list[tuple[int, ...]]:
+        if level == len(tiling.cuts):
+            return [chosen]
         forth = list(range(len(tiling.cuts[level].begins)))
         if tiling.serpentine and turns[level] % 2:
             forth.reverse()
         turns[level] += 1
-        for piece in forth:
-            visit(level + 1, (*chosen, piece))
+        return [found for piece in forth for found in visit(level + 1, (*chosen, piece))]
 
-    visit(0, ())
-    return np.array([order[key] for key in zip(*pieces, strict=True)])
+    return visit(0, ())
 
 
-def walked(layer: Conv, schedule: Schedule) -> tuple[int, dict[str, int]]:
-    """Peak of live bits and traffic, one block and one word at a time."""
-    tiling, widths = schedule.tiling, layer.widths
-    at, _ = steps(layer, (), schedule.block)
-    tile = tile_numbers(layer, tiling, at)
-    position = np.zeros_like(tile)
-    for number in np.unique(tile):  # blocks and phases count from the tile's own corner
-        inside = tile == number
-        shifted = {dim: values[inside] for dim, values in at.items()}
-        position[inside] = block_numbers(layer, schedule, shifted, number, tiling)
-    clock = np.lexsort((position, tile))
-    stamp = list(zip(tile[clock], position[clock], strict=True))
-    words = {
-        "weights": list(zip(*(at[d][clock] for d in "KCRS"), strict=True)),
-        "inputs": list(zip(*(at[d][clock] for d in "NCHW"), strict=True)),
-        "outputs": list(zip(*(at[d][clock] for d in "NKPQ"), strict=True)),
-    }
-    if not layer.has_weights:
-        del words["weights"]
-    blocks = sorted(set(stamp))
-    number_of = {block: index for index, block in enumerate(blocks)}
-    tile_of = [block[0] for block in blocks]
-    live_bits = np.zeros(len(blocks), dtype=np.int64)
-    traffic = dict.fromkeys(("weights", "inputs", "psums_read", "psums_write", "outputs"), 0)
-    tiles = sorted(set(tile.tolist()))
-    following = dict(pairwise(tiles))
-    for name, used in words.items():
-        spans: dict[tuple, dict[int, list[int]]] = {}
-        for word, when in zip(used, stamp, strict=True):
-            spans.setdefault(word, {}).setdefault(int(when[0]), []).append(number_of[when])
-        width = widths.psums if name == "outputs" else getattr(widths, name)
-        for visits in spans.values():
-            stays = []  # [first, last] while the word is on the chip
-            for number in sorted(visits):
-                first, last = min(visits[number]), max(visits[number])
-                before = stays[-1] if stays else None
-                joined = (
-                    before is not None
-                    and name in tiling.keeps
-                    and following.get(tile_of[before[1]]) == number
-                )
-                if joined:
-                    before[1] = last
-                else:
-                    stays.append([first, last])
-            for first, last in stays:
-                live_bits[first : last + 1] += width
-            if name == "outputs":
-                traffic["psums_write"] += len(stays) - 1
-                traffic["psums_read"] += len(stays) - 1
-                traffic["outputs"] += 1
-            else:
-                traffic[name] += len(stays)
-    empty = layer.outputs_words - len(set(words["outputs"]))
-    traffic["outputs"] += empty
-    return int(live_bits.max()), traffic
+def block_of(schedule: Schedule, pieces: tuple[int, ...], own: dict) -> tuple[int, ...]:
+    """Where the block of a MAC comes in its tile: blocks count from the tile's own corner."""
+    cuts, order = schedule.tiling.cuts, schedule.order
+    at_a_turn = cuts and pieces[-1] in (0, len(cuts[-1].begins) - 1)
+    if schedule.turn_order and at_a_turn:
+        order = schedule.turn_order
+    corner = {cut.dim: cut.begins[piece] for cut, piece in zip(cuts, pieces, strict=True)}
+    key = []
+    for loop in order:
+        dim = loop[0]
+        axis = schedule.layer.rows if dim in "PRH" else schedule.layer.cols
+        common = math.gcd(axis.stride, axis.dilation)
+        if dim in "PQ":
+            phases, phase = (axis.dilation // common if axis.kind == "conv" else 1), own[dim]
+        else:
+            phases, phase = axis.stride // common, own[dim] * axis.dilation // common
+        if loop[-1] == "%":
+            key.append(int(phase % phases))
+        elif dim in "HW":
+            key.append(int(own[dim]))
+        elif f"{dim}%" in order:
+            key.append(int(own[dim]) // phases // getattr(schedule.block, dim))
+        else:
+            key.append((int(own[dim]) - corner.get(dim, 0)) // getattr(schedule.block, dim))
+    return tuple(key)
 
 
-def block_numbers(layer, schedule, at, number, tiling) -> np.ndarray:
-    """Position of each MAC of a tile in the tile's own order of blocks."""
-    keys = [np.zeros_like(at["N"])]
-    begin = {}
-    for cut in tiling.cuts:
-        piece = np.searchsorted(cut.begins, at[cut.dim][:1], side="right") - 1
-        begin[cut.dim] = cut.begins[int(piece[0])]
-    for loop in schedule.order:
-        values = at[loop]
-        if loop in "NKCPQRS":
-            values = (values - begin.get(loop, 0)) // getattr(schedule.block, loop)
-        keys.append(values)
-    _, position = np.unique(np.stack(keys), axis=1, return_inverse=True)
-    return position.ravel()
+def walked(schedule: Schedule) -> tuple[int, Counter]:
+    """Peak of live bits and traffic of a schedule, one block and one word at a time."""
+    walk = Walk(schedule.layer)
+    for part in (schedule, schedule.then):
+        if part:
+            walk.part(part)
+    if not schedule.layer.has_weights:
+        walk.traffic["weights_read"] = 0
+    return walk.peak_bits, walk.traffic
 
 
-@pytest.mark.parametrize("seed", range(300))
-def test_tiled_schedules(seed):
-    rng = random.Random(seed)
-    layer = random_layer(rng).group()
-    block = random_block(rng)
-    choices = [found for found in candidates(layer, block) if "%" not in "".join(found[2])]
-    resident, family, order = rng.choice(choices)
-    if all(extent == 1 for extent in layer.dims.values()):
-        pytest.skip("nothing to cut")
-    schedule = Schedule(layer, resident, family, order, block)
-    schedule = replace(schedule, tiling=random_tiling(rng, layer))
+def traffic(done: Replayed) -> Counter:
+    return Counter(
+        weights_read=done.weights_read_words, inputs_read=done.inputs_read_words,
+        psums_read=done.psums_read_words, psums_write=done.psums_write_words,
+        outputs_write=done.outputs_write_words,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(400))
+def test_tiled_schedules(seed, monkeypatch):
+    """As the walk has it; and alike with and without the quick path, and with prefetch."""
+    schedule = random_schedule(random.Random(seed))
+    assert schedule.fault() is None
     done = replay(schedule)
-    bits, traffic = walked(layer, schedule)
+    bits, moved = walked(schedule)
     assert done.correct
     assert done.peak_bits == bits
-    assert traffic == {
-        "weights": done.weights_read_words, "inputs": done.inputs_read_words,
-        "psums_read": done.psums_read_words, "psums_write": done.psums_write_words,
-        "outputs": done.outputs_write_words,
-    } | ({} if layer.has_weights else {"weights": 0})  # fmt: skip
+    assert traffic(done) == moved
+    monkeypatch.setattr(machine, "run_macs", machine.run)
+    assert replay(schedule) == done
+    then = schedule.then and replace(schedule.then, buffering="prefetch")
+    ahead = replay(replace(schedule, buffering="prefetch", then=then))
+    assert ahead.correct
+    assert traffic(ahead) == moved
+
+
+def matmul(N: int, K: int, C: int) -> Conv:
+    return Conv("", "matmul", 1, K, C, 1, Axis(N, 1, N), Axis(1))
+
+
+def tiled(layer: Conv, cuts: dict, *stays: Stay, serpentine=False) -> Replayed:
+    """Replay with the pixels of a tile outermost."""
+    tiling = Tiling(tuple(Cut(*cut) for cut in cuts.items()), serpentine, stays)
+    schedule = Schedule(layer, "weights", "", ("P", "K", "C"), tiling=tiling)
+    assert schedule.fault() is None
+    return replay(schedule)
+
+
+def test_first_come_first_kept():
+    """Of four inputs that both tiles use two have a place: the first two that are done with."""
+    done = tiled(matmul(4, 2, 1), {"K": (0, 1)}, Stay("inputs", words=2))
+    assert (done.inputs_read_words, done.peak_words) == (4 + 2, (1, 3, 1))
+
+
+def test_a_place_is_kept_through_the_tiles_in_between():
+    """Three tiles each use both inputs; the first of them keeps the only place for good."""
+    done = tiled(matmul(2, 3, 1), {"K": (0, 1, 2)}, Stay("inputs", words=1))
+    assert done.inputs_read_words == 2 + 1 + 1
+
+
+@pytest.mark.parametrize(
+    ("stays", "serpentine", "reads"),
+    [
+        ((), False, 12),
+        ((Stay("inputs"),), False, 4),
+        ((Stay("inputs", depth=1),), False, 12),
+        ((Stay("inputs", next_only=True),), False, 12),
+        ((Stay("inputs", next_only=True),), True, 4 + 2 + 2),
+        ((Stay("inputs", words=1, next_only=True),), True, 4 + 3 + 3),
+        ((Stay("inputs", depth=1, next_only=True),), True, 12),
+    ],
+)
+def test_inputs_of_the_next_tile_and_of_later_ones(stays, serpentine, reads):
+    """Three k-tiles, each over both halves of four pixels."""
+    cuts = {"K": (0, 1, 2), "P": (0, 2)}
+    done = tiled(matmul(4, 3, 1), cuts, *stays, serpentine=serpentine)
+    assert done.inputs_read_words == reads
+
+
+def test_a_psum_that_stays_is_not_spilled():
+    cuts = {"C": (0, 1)}
+    assert tiled(matmul(3, 1, 2), cuts).psums_write_words == 3
+    assert tiled(matmul(3, 1, 2), cuts, Stay("outputs")).psums_write_words == 0
+    done = tiled(matmul(3, 1, 2), cuts, Stay("outputs", words=1))
+    assert (done.psums_write_words, done.psums_read_words, done.outputs_write_words) == (2, 2, 3)
+
+
+def test_tiles_at_the_turn_run_in_their_own_order():
+    """Two weights to a pixel, or with k outside a whole tile's pixels to a weight."""
+    layer, pixels_outside, k_outside = matmul(6, 2, 1), ("P", "K"), ("K", "P")
+    big_inside = Schedule(layer, "weights", "", k_outside, tiling=Tiling((Cut("P", (0, 1, 5)),)))
+    assert replay(big_inside).peak_words == (1, 4, 1)
+    assert replay(replace(big_inside, turn_order=pixels_outside)).peak_words == (1, 4, 1)
+    big_ends = replace(big_inside, tiling=Tiling((Cut("P", (0, 3)),)))
+    assert replay(big_ends).peak_words == (1, 3, 1)
+    assert replay(replace(big_ends, turn_order=pixels_outside)).peak_words == (2, 1, 1)
+    big_start = replace(big_inside, tiling=Tiling((Cut("P", (0, 4, 5)),)))
+    assert replay(replace(big_start, turn_order=pixels_outside)).peak_words == (2, 1, 1)
+
+
+def test_a_part_fetches_only_its_own_words():
+    """A 3-tap row of 6 outputs in parts of 2 and 4: inputs 0-3, then 2-7; the weights twice."""
+    row = Conv("", "conv", 1, 1, 1, 1, Axis(6, 3, 8), Axis(1))
+    first = Schedule(row, "weights", "", ("P", "R"), part=Part("P", 0, 2))
+    rest = Schedule(row, "inputs", "", ("R", "P"), part=Part("P", 2, 6))
+    done = replay(replace(first, then=rest))
+    assert done.correct
+    assert (done.weights_read_words, done.inputs_read_words) == (6, 4 + 6)
+    assert (done.outputs_write_words, done.peak_words) == (6, (1, 3, 4))
+
+
+def test_groups_run_alike():
+    layer = random_layer(random.Random(4))
+    layer = replace(layer, groups=1, K=4, C=3)
+    cuts = (Cut("K", (0, 3)), Cut("P", (0, 1)))
+    tiling = Tiling(cuts, True, (Stay("inputs", words=5), Stay("weights", 1)))
+    one = replay(Schedule(layer, "weights", "", tuple("PQKCRS"), tiling=tiling))
+    three = replace(layer, groups=3, K=12, C=9)
+    all_three = replay(Schedule(three, "weights", "", tuple("PQKCRS"), tiling=tiling))
+    assert all_three.peak_bits == one.peak_bits
+    assert traffic(all_three) == Counter({name: 3 * words for name, words in traffic(one).items()})
+    assert np.array_equal([all_three.macs, all_three.blocks], [3 * one.macs, 3 * one.blocks])

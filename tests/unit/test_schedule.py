@@ -9,7 +9,16 @@ import pytest
 from cases import random_block, random_layer
 
 from accelsim.dataflow.residency import candidates
-from accelsim.dataflow.schedule import Block, Cut, Schedule, Tiling, output_phases, transposed
+from accelsim.dataflow.schedule import (
+    Block,
+    Cut,
+    Part,
+    Schedule,
+    Stay,
+    Tiling,
+    output_phases,
+    transposed,
+)
 from accelsim.dataflow.schedule_file import from_yaml, to_yaml
 from accelsim.spec import InputError
 from accelsim.workload.layer import Axis, Conv, Widths
@@ -30,11 +39,34 @@ def test_yaml_there_and_back(seed, tmp_path):
         assert from_yaml(path) == schedule
 
 
-def test_tiles_survive_the_file(tmp_path):
-    tiling = Tiling((Cut("K", (0, 2)), Cut("P", (0, 1, 4))), True, ("inputs", "outputs"))
+TILED = replace(
+    SCHEDULE,
+    tiling=Tiling(
+        (Cut("K", (0, 2)), Cut("P", (0, 1, 4))),
+        True,
+        (Stay("inputs"), Stay("outputs", 1, 7), Stay("weights", 2, next_only=True)),
+    ),
+    turn_order=tuple("QPKCRS"),
+)
+REST = replace(SCHEDULE, resident="inputs", order=tuple("KCRSPQ"), part=Part("Q", 3, 7))
+IN_PARTS = replace(TILED, part=Part("Q", 0, 3), then=REST)
+
+
+@pytest.mark.parametrize("schedule", [TILED, IN_PARTS, replace(TILED, turn_order=())])
+def test_tiles_and_parts_survive_the_file(schedule, tmp_path):
+    assert schedule.fault() is None
     path = tmp_path / "tiled.yaml"
-    path.write_text(to_yaml(replace(SCHEDULE, tiling=tiling)))
-    assert from_yaml(path).tiling == tiling
+    path.write_text(to_yaml(schedule))
+    assert from_yaml(path) == schedule
+
+
+def test_what_is_absent_is_not_written():
+    said = to_yaml(SCHEDULE)
+    assert "turn_order" not in said
+    assert "part" not in said
+    assert "then" not in said
+    assert "turn_order: [Q, P, K, C, R, S]" in to_yaml(TILED)
+    assert "{operand: inputs, depth: 0, next_only: false}" in to_yaml(TILED)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +87,45 @@ def test_tiles_survive_the_file(tmp_path):
         ({"tiling": Tiling((Cut("P", (0, 3, 3)),))}, "tiling",
          "the tiles of P begin at 0 and ascend"),
         ({"tiling": Tiling((Cut("P", (0, 3, 5)),))}, "tiling", "P has 5; no tile begins at 5"),
+        ({"tiling": Tiling(stays=(Stay("inputs"), Stay("inputs", words=2)))}, "tiling",
+         "inputs have one stay at most"),
+        ({"tiling": Tiling(stays=(Stay("inputs", 1),))}, "tiling",
+         "a stay's depth counts cuts, 0 to 0"),
+        ({"tiling": Tiling((Cut("P", (0, 3)),), stays=(Stay("inputs", -1),))}, "tiling",
+         "a stay's depth counts cuts, 0 to 1"),
+        ({"tiling": Tiling(stays=(Stay("inputs", words=0),))}, "tiling",
+         "a stay holds 1 word or more; leave the stay out, or words for all"),
+        ({"turn_order": tuple("PQKCRS")}, "turn_order",
+         "where nothing is cut no tile is at a turn"),
+        ({"tiling": TILED.tiling, "turn_order": tuple("PQKCR")}, "turn_order",
+         "S has more than one block and no loop"),
+        ({"part": Part("Q", 0, 3)}, "part",
+         "a part needs `then`, which runs the rest, and `then` needs a part"),
+        ({"then": REST}, "part",
+         "a part needs `then`, which runs the rest, and `then` needs a part"),
+        ({"part": Part("C", 0, 3), "then": REST}, "part",
+         "a part lies along one of N K P Q, not C"),
+        ({"part": Part("P", 0, 3), "then": REST}, "then.part", "both parts lie along P"),
+        ({"part": Part("Q", 0, 3), "then": SCHEDULE}, "then.part", "both parts lie along Q"),
+        ({"part": Part("Q", 0, 3), "then": replace(REST, part=Part("K", 3, 8))}, "then.part",
+         "both parts lie along Q"),
+        ({"part": Part("Q", 0, 3), "then": IN_PARTS}, "then.then", "a layer has two parts at most"),
+        ({"part": Part("Q", 0, 3), "then": replace(REST, layer=replace(LAYER, N=2))}, "then.layer",
+         "both parts have the same"),
+        ({"part": Part("Q", 0, 3), "then": replace(REST, block=Block(K=2))}, "then.block",
+         "both parts have the same"),
+        ({"part": Part("Q", 0, 3), "then": replace(REST, buffering="double")}, "then.buffering",
+         "both parts have the same"),
+        *(({"part": Part("Q", *one), "then": replace(REST, part=Part("Q", *two))}, "part",
+           "two parts of Q, none empty, follow each other from 0 to 7")
+          for one, two in [((0, 2), (3, 7)), ((0, 4), (3, 7)), ((1, 3), (3, 7)), ((0, 3), (3, 6)),
+                           ((0, 3), (3, 8)), ((0, 0), (0, 7)), ((0, 7), (7, 7))]),
+        ({"part": Part("Q", 0, 3), "then": replace(REST, order=tuple("KCRPQ"))}, "then.order",
+         "S has more than one block and no loop"),
+        ({"part": Part("Q", 0, 3), "then": REST, "tiling": Tiling((Cut("Q", (0, 3)),))}, "tiling",
+         "Q has 3; no tile begins at 3"),
+        ({"part": Part("Q", 0, 3), "then": replace(REST, tiling=Tiling((Cut("Q", (0, 4)),)))},
+         "then.tiling", "Q has 4; no tile begins at 4"),
         ({"layer": replace(LAYER, groups=4)}, "layer",
          "groups divide K and C, and both axes are of one kind"),
         ({"layer": replace(LAYER, N=0)}, "layer", "sizes and widths are 1 or more"),
@@ -79,6 +150,14 @@ def test_orders_that_cover():
         ("layers: 3", "1:1: layer: Field required; "),
         (to_yaml(SCHEDULE).replace("family: gather", "family: gather\nfamly: x"),
          "14:1: famly: unknown key; did you mean `family`"),
+        (to_yaml(TILED).replace("depth: 0,", "depth: 0, deep: 1,"),
+         "25:33: tiling.stays[0].deep: unknown key; did you mean `depth`"),
+        (to_yaml(IN_PARTS).replace("end: 7", "end: 6"),
+         "29:1: part: two parts of Q, none empty, follow each other from 0 to 7"),
+        (to_yaml(IN_PARTS).replace("end: 7", "end: 7, stop: 7"),
+         "51:36: then.part.stop: unknown key; known are begin, dim, end"),
+        (to_yaml(IN_PARTS).replace("K, C, R, S, P, Q", "K, C, R, S, P"),
+         "44:3: then.order: Q has more than one block and no loop"),
         (to_yaml(SCHEDULE).replace("K: 8", "K: eight"), "5:3: layer.K: Input should be a valid"),
         (to_yaml(SCHEDULE).replace("S]", "S, S]"), "14:1: order: S is there twice"),
     ],
@@ -90,6 +169,15 @@ def test_wrong_files_have_one_line(text, message, tmp_path, monkeypatch):
         from_yaml("it.yaml")
     assert str(error.value).startswith(f"it.yaml:{message}")
     assert "\n" not in str(error.value)
+
+
+def test_a_part_has_its_own_extents():
+    """A part of one column needs no loop over columns, its tiles begin inside it."""
+    one = Part("Q", 0, 1)
+    rest = replace(REST, part=Part("Q", 1, 7), tiling=Tiling((Cut("Q", (0, 5)),)))
+    column = replace(SCHEDULE, order=tuple("PKCRS"), part=one, then=rest)
+    assert column.fault() is None
+    assert (column.dims["Q"], rest.dims["Q"], SCHEDULE.dims["Q"]) == (1, 6, 7)
 
 
 def test_two_iterations_are_already_too_many():
@@ -110,7 +198,7 @@ def test_two_iterations_are_already_too_many():
 
 
 def test_a_tiling_is_one_tile_run_forward_unless_said():
-    assert Tiling() == Tiling((), serpentine=False, keeps=())
+    assert Tiling() == Tiling((), serpentine=False, stays=())
 
 
 def test_words_without_bits_are_refused():
