@@ -65,11 +65,11 @@ class Stay:
     """Words of an operand that stay on the chip from one tile to another.
 
     A pass is one iteration of the outermost `depth` loops over tiles; nothing stays beyond it. A
-    word that its tile has no more use for stays if a later tile of the pass uses it (`next_only`:
-    if the very next tile does); first come, first kept, at most `words` of them at a time (None:
-    all). It stays until the last tile of the pass that uses it is done with it (`next_only`: until
-    the next tile is, which may keep it again). Where a block is done with several words, they come
-    in the order of their last MACs in n, k, c, p, r, q, s.
+    word that its tile has no more use for stays if a later tile of the pass uses it; first come,
+    first kept, at most `words` of them at a time (None: all), each until the last tile of the pass
+    that uses it is done with it. With `next_only` a word stays if the very next tile uses it, which
+    may keep it again; that takes none of the places. Where a block is done with several words, they
+    come in the order of their last MACs in n, k, c, p, r, q, s.
     """
 
     operand: Resident
@@ -83,7 +83,7 @@ class Tiling:
     """A group cut into tiles, run one after another: a loop per cut dim, outermost first.
 
     `serpentine` turns an inner loop's direction each time it starts again. A word that no `Stay`
-    names leaves with its tile. Each operand has one Stay at most.
+    names leaves with its tile. Each operand has one Stay at most, and one for the next tile only.
     """
 
     cuts: tuple[Cut, ...] = ()
@@ -238,8 +238,11 @@ def _tiling_fault(tiling: Tiling, dims: dict[str, int]) -> tuple[str, str] | Non
         if cut.begins[-1] >= dims[cut.dim]:
             return "tiling", f"{cut.dim} has {dims[cut.dim]}; no tile begins at {cut.begins[-1]}"
     for stay in tiling.stays:
-        if [other.operand for other in tiling.stays].count(stay.operand) > 1:
-            return "tiling", f"{stay.operand} have one stay at most"
+        alike = [other for other in tiling.stays if other.next_only == stay.next_only]
+        if [other.operand for other in alike].count(stay.operand) > 1:
+            return "tiling", f"{stay.operand} have one stay at most, and one for the next tile only"
+        if stay.next_only and stay.words is not None:
+            return "tiling", "what stays for the next tile only takes no places; leave out words"
         if not 0 <= stay.depth <= len(tiling.cuts):
             return "tiling", f"a stay's depth counts cuts, 0 to {len(tiling.cuts)}"
         if stay.words is not None and stay.words < 1:

@@ -100,6 +100,7 @@ class _Run:
         self.outputs = np.zeros(sizes[2], dtype=np.int64)
         self.left = tuple(np.zeros(size, dtype=np.int64) for size in sizes)
         self.last = [np.zeros(size, dtype=np.int64) for size in sizes]  # tile a word waits for
+        self.soon = [np.zeros(size, dtype=np.int64) for size in sizes]  # by the next tile only
         placed = (np.zeros(size, dtype=np.int64) for size in sizes)
         self.later, spilled = np.zeros((2, sizes[2]), dtype=np.int64)
         self.state = np.zeros(machine.STATE_SIZE, dtype=np.int64)
@@ -110,7 +111,7 @@ class _Run:
         mode = machine.ADDS_ONLY * (not layer.has_weights)
         mode += machine.PREFETCH * (schedule.buffering == "prefetch")
         data = (self.weights.ravel(), self.inputs.ravel(), self.outputs)
-        self.fate = (*self.last, *placed, self.later, spilled)
+        self.fate = (*self.last, *placed, self.later, spilled, *self.soon)
         self.shared = (self.left, self.fate, data, self.limits, mode, self.state)
         self.layouts = [Layout(part) for part in (schedule, schedule.then) if part]
         for layout in self.layouts:
@@ -131,9 +132,10 @@ class _Run:
         for at, tile in enumerate(tiles):
             for stay in tiling.stays:
                 operand = RESIDENTS.index(stay.operand)
+                waiting = self.soon if stay.next_only else self.last
                 for awaited in _awaited(stay, tiles, at):
                     uses = layout.uses(tiles[awaited].ranges, operand)
-                    marks.await_tile(uses, self.last[operand], first + awaited)
+                    marks.await_tile(uses, waiting[operand], first + awaited)
             program = layout.program(tile)
             marks.begin(program.uses, self.left, self.later)
             self.state[machine.TILE] = first + at

@@ -40,7 +40,8 @@ def run(entries, leaves, loops, children, first, stop, left, fate, data, limits,
 
     left, data: flat arrays of weights, inputs, outputs. fate: for weights, inputs, outputs the
     tile that the word waits for, then whether it has a place to stay; then for outputs their uses
-    in later tiles and whether a psum of them is off the chip.
+    in later tiles and whether a psum of them is off the chip; then the very next tile if it waits
+    for that alone.
     """
     count = loops.shape[0]
     leaf = np.zeros(5, dtype=np.int64)
@@ -330,11 +331,12 @@ def _mac(w, i, o, left, fate, data, limits, mode, state):  # type: ignore[no-unt
 @njit(cache=True)
 def _stays(operand, word, fate, limits, state):  # type: ignore[no-untyped-def]
     """Whether a word that its tile is done with stays; it takes a place or gives up its own."""
-    last, placed = fate[operand], fate[3 + operand]
-    if last[word] < state[TILE]:
-        return False
-    state[STAY_W + operand] -= placed[word]
-    waits = last[word] > state[TILE]
-    placed[word] = waits and state[STAY_W + operand] < limits[MOST_W + operand]
-    state[STAY_W + operand] += placed[word]
-    return placed[word] > 0
+    last, placed, soon = fate[operand], fate[3 + operand], fate[8 + operand]
+    if last[word] >= state[TILE]:
+        state[STAY_W + operand] -= placed[word]
+        waits = last[word] > state[TILE]
+        placed[word] = waits and state[STAY_W + operand] < limits[MOST_W + operand]
+        state[STAY_W + operand] += placed[word]
+        if placed[word]:
+            return True
+    return soon[word] > state[TILE]

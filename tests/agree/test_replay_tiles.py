@@ -50,9 +50,10 @@ def random_tiles(rng: random.Random, schedule: Schedule, choices: list) -> Sched
     stays = tuple(
         Stay(
             name, rng.randint(0, max(len(cuts) - 1, 0)),
-            rng.choice((None, rng.randint(1, 4), rng.randint(1, 40))), rng.random() < 0.4,
+            None if next_only else rng.choice((None, rng.randint(1, 4), rng.randint(1, 40))),
+            next_only,
         )
-        for name in RESIDENTS if rng.random() < 0.6
+        for name in RESIDENTS for next_only in (False, True) if rng.random() < 0.4
     )  # fmt: skip
     turn_order = rng.choice(choices)[2] if cuts and rng.random() < 0.5 else ()
     tiling = Tiling(tuple(cuts), rng.random() < 0.5, stays)
@@ -95,19 +96,26 @@ class Walk:
         ]
         for number, pieces in enumerate(order):
             wanted: dict[str, set] = {name: set() for name in WORD}
+            soon: dict[str, set] = {name: set() for name in WORD}
             for stay in schedule.tiling.stays:
                 later = range(number + 1, len(order))
                 if stay.next_only:
                     later = later[:1]
                 for other in later:
                     if order[other][: stay.depth] == pieces[: stay.depth]:
-                        wanted[stay.operand] |= words[other][stay.operand]
-            self.tile(schedule, pieces, tiles[pieces], wanted)
+                        waiting = soon if stay.next_only else wanted
+                        waiting[stay.operand] |= words[other][stay.operand]
+            self.tile(schedule, pieces, tiles[pieces], wanted, soon)
         assert not any(self.chip.values())
 
-    def tile(self, schedule: Schedule, pieces: tuple, tile: list[dict], wanted: dict) -> None:
+    def tile(
+        self, schedule: Schedule, pieces: tuple, tile: list[dict], wanted: dict, soon: dict
+    ) -> None:
         uses = {name: Counter(word_of(each["mac"], name) for each in tile) for name in WORD}
-        limits = {stay.operand: stay.words or math.inf for stay in schedule.tiling.stays}
+        limits = {
+            stay.operand: stay.words or math.inf
+            for stay in schedule.tiling.stays if not stay.next_only
+        }  # fmt: skip
         blocks: dict[tuple, list[dict]] = {}
         for each in tile:
             blocks.setdefault(block_of(schedule, pieces, each["own"]), []).append(each["mac"])
@@ -123,7 +131,7 @@ class Walk:
                     word = word_of(mac, name)
                     uses[name][word] -= 1
                     if not uses[name][word]:
-                        self.done_with(name, word, wanted[name], limits.get(name, 0))
+                        self.done_with(name, word, wanted[name], limits.get(name, 0), soon[name])
 
     def bring(self, name: str, word: tuple) -> None:
         if word in self.chip[name]:
@@ -135,11 +143,13 @@ class Walk:
             self.traffic["psums_read"] += 1
             self.spilled.remove(word)
 
-    def done_with(self, name: str, word: tuple, wanted: set, limit: float) -> None:
+    def done_with(self, name: str, word: tuple, wanted: set, limit: float, soon: set) -> None:
         places = self.places[name]
         places.discard(word)
         if word in wanted and len(places) < limit:
             places.add(word)
+            return
+        if word in soon:
             return
         self.chip[name].remove(word)
         if name == "outputs" and self.macs_left[word]:
@@ -265,7 +275,7 @@ def test_a_place_is_kept_through_the_tiles_in_between():
         ((Stay("inputs", depth=1),), False, 12),
         ((Stay("inputs", next_only=True),), False, 12),
         ((Stay("inputs", next_only=True),), True, 4 + 2 + 2),
-        ((Stay("inputs", words=1, next_only=True),), True, 4 + 3 + 3),
+        ((Stay("inputs", words=1), Stay("inputs", next_only=True)), True, 4 + 1 + 2),
         ((Stay("inputs", depth=1, next_only=True),), True, 12),
     ],
 )

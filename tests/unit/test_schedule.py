@@ -88,7 +88,7 @@ def test_what_is_absent_is_not_written():
          "the tiles of P begin at 0 and ascend"),
         ({"tiling": Tiling((Cut("P", (0, 3, 5)),))}, "tiling", "P has 5; no tile begins at 5"),
         ({"tiling": Tiling(stays=(Stay("inputs"), Stay("inputs", words=2)))}, "tiling",
-         "inputs have one stay at most"),
+         "inputs have one stay at most, and one for the next tile only"),
         ({"tiling": Tiling(stays=(Stay("inputs", 1),))}, "tiling",
          "a stay's depth counts cuts, 0 to 0"),
         ({"tiling": Tiling((Cut("P", (0, 3)),), stays=(Stay("inputs", -1),))}, "tiling",
