@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 
 from accelsim.dataflow.schedule import Block
 from accelsim.workload.layer import Axis, Conv, Widths
 
+SHARE = float(os.environ.get("ACCELSIM_TEST_SHARE", "1"))
+"""Which part of the random cases to try; mutation testing runs them a thousand times, so fewer."""
 DATA = Path(__file__).parent / "data"
 TINY = {
     case["name"]: case
     for case in json.loads((DATA / "liveness_tiny.json").read_text())["layers"]
 }  # fmt: skip
+
+
+def share_of(cases: int) -> int:
+    """How many of so many random cases to try, at least one."""
+    return max(1, round(cases * SHARE))
 
 
 def tiny_layer(case: dict) -> Conv:

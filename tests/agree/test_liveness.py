@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from cases import random_block, random_layer
+from cases import random_block, random_layer, share_of
 from walk import walked_peak
 
 from accelsim.dataflow.liveness import peak, peak_at_least, separate_peaks
@@ -13,7 +13,7 @@ from accelsim.dataflow.residency import candidates, once_only
 from accelsim.dataflow.schedule import BUFFERINGS
 
 
-@pytest.mark.parametrize("seed", range(500))
+@pytest.mark.parametrize("seed", range(share_of(500)))
 def test_every_family_and_order_equals_the_walk(seed):
     rng = random.Random(seed)
     layer, block = random_layer(rng), random_block(rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cases import share_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def streams(draw) -> Stream:
     return Stream("", op, N, K, inputs, outputs, live, fresh, draw(widths))
 
 
-@settings(max_examples=3000, deadline=None, database=None)
+@settings(max_examples=share_of(3000), deadline=None, database=None)
 @given(streams(), st.sampled_from(BUFFERINGS))
 def test_formula_equals_execution(layer, buffering):
     claimed = stream_peak(layer, buffering).bits

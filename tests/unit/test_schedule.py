@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from cases import random_block, random_layer
+from cases import random_block, random_layer, share_of
 
 from accelsim.dataflow.residency import candidates
 from accelsim.dataflow.schedule import (
@@ -27,7 +27,7 @@ LAYER = Conv("x", "conv", 1, 8, 6, 2, Axis(5, 3, 5, pad=1), Axis(7, 3, 7, pad=1)
 SCHEDULE = Schedule(LAYER, "weights", "gather", tuple("PQKCRS"))
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(share_of(100)))
 def test_yaml_there_and_back(seed, tmp_path):
     rng = random.Random(seed)
     layer, block = random_layer(rng), random_block(rng)
