@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, reduce
 from itertools import product
+from operator import itemgetter
 
 import numpy as np
 
@@ -88,11 +89,7 @@ def peak(layer: Conv, order: Order, block: Block, buffering: Buffering) -> Peak:
     the peak of `single` needs twice.
     """
     nest = _Nest(layer, order, block, buffering == "prefetch")
-    best, at = -1, nest.all_steps
-    for part in nest.parts():
-        bits, steps = nest.heaviest(part)
-        if bits > best:
-            best, at = bits, steps
+    _, at = max((nest.heaviest(part) for part in nest.parts()), key=itemgetter(0))
     widths = layer.widths
     weights, inputs, psums, late = (int(words) for words in nest.live(at).ravel())
     outputs_bits = psums * widths.psums + late * widths.outputs
@@ -109,19 +106,10 @@ def separate_peaks(layer: Conv, order: Order, block: Block, buffering: Buffering
     What separate buffers for weights, inputs and outputs must hold.
     """
     nest = _Nest(layer, order, block, buffering == "prefetch")
-    words, bits = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
-    width = np.array(layer.widths.live)[:, None]
-    for part in nest.parts():
-        live = nest.live(part).reshape(4, -1)
-        held = live[:3] * width
-        held[2] += live[3] * layer.widths.outputs
-        live[2] += live[3]
-        at = held.argmax(axis=1)
-        for operand in range(3):
-            if held[operand, at[operand]] > bits[operand]:
-                bits[operand] = held[operand, at[operand]]
-                words[operand] = live[operand, at[operand]]
-    (w, i, o), (w_bits, i_bits, o_bits) = words.tolist(), bits.tolist()
+    parts = [nest.heaviest_alone(part) for part in nest.parts()]
+    (w, w_bits), (i, i_bits), (o, o_bits) = (
+        max((part[operand] for part in parts), key=itemgetter(1)) for operand in range(3)
+    )
     found = Peak((w, i, o), (w_bits, i_bits, o_bits))
     return found.times(2) if buffering == "double" else found
 
@@ -141,8 +129,7 @@ def covered(layer: Conv, order: Order, block: Block) -> tuple[int, tuple[int, in
     """
     nest = _Nest(layer, order, block, prefetch=False)
     weights, inputs, outputs = (
-        math.prod(int(table.same[0][operand].flat[0]) for table in nest.tables)
-        for operand in range(3)
+        math.prod(table.same[0][operand].item() for table in nest.tables) for operand in range(3)
     )
     macs = math.prod(table.entries for table in nest.tables)
     return macs, (weights if layer.has_weights else 0, inputs, outputs)
@@ -192,6 +179,17 @@ class _Nest:
         where = np.unravel_index(int(bits.argmax()), bits.shape)
         at = tuple(axis[index : index + 1] for axis, index in zip(steps, where, strict=True))
         return int(bits[where]), at
+
+    def heaviest_alone(self, steps: Steps) -> list[tuple[int, int]]:
+        """Weights, inputs, outputs: the words and bits where each has most bits."""
+        weights, inputs, psums, late = self.live(steps).reshape(4, -1)
+        widths = self.layer.widths
+        found = (
+            (weights, weights * widths.weights),
+            (inputs, inputs * widths.inputs),
+            (psums + late, psums * widths.psums + late * widths.outputs),
+        )
+        return [(int(words[bits.argmax()]), int(bits.max())) for words, bits in found]
 
     def live(self, steps: Steps) -> Int64:
         """Live weights, inputs, psums, late outputs: (4, one length an axis)."""

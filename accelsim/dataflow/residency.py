@@ -36,7 +36,6 @@ from accelsim.dataflow.schedule import (
     Schedule,
     loop_extent,
     output_phases,
-    tap_phases,
     transposed,
 )
 from accelsim.workload.layer import Axis, Conv, Widths
@@ -138,21 +137,19 @@ def candidates(layer: Conv, block: Block) -> Iterator[tuple[Resident, str, Order
 
 
 def _orders(layer: Conv, block: Block) -> Iterator[tuple[Resident, str, Order]]:
-    dilated = max(output_phases(layer.rows), output_phases(layer.cols)) > 1
-    for phases in ((), ("P%", "Q%"))[: 1 + dilated]:
+    for phases in ((), ("P%", "Q%")):
         for inner in ("KCRS", "CRSK"):
             yield "weights", "gather", ("N", *phases, "P", "Q", *inner)
         for kcs in permutations("KCS"):
             yield "weights", "row sweep", ("N", *phases, "P", "R", "Q", *kcs)
         for inner in () if block.has_window else ("CKPQ", "KPQC"):
             yield "weights", "scatter", ("N", *phases, "H", "W", *inner)
-    strided = max(tap_phases(layer.rows), tap_phases(layer.cols)) > 1
     deconv = layer.rows.kind == "deconv"
-    for phases in ((), ("R%", "S%"))[: 1 + (strided and deconv)]:
+    for phases in ((), ("R%", "S%")) if deconv else ((),):
         for rest in ("NPQCRS", "NPQRSC", "CRSNPQ", "RSCNPQ"):
             yield "inputs", "inputs resident", ("K", *phases, *rest)
     pixels = "NPQ" if block.has_window else "NHW"
-    for phases in ((), ("R%", "S%"))[: 1 + (strided and not deconv)]:
+    for phases in ((),) if deconv else ((), ("R%", "S%")):
         for rest in ("RSKNPQ", "RSNPQK", pixels + "KRS", pixels + "RSK"):
             yield "outputs", "outputs resident", ("C", *phases, *rest)
 
@@ -234,4 +231,4 @@ def _reach(axis: Axis, outputs: int) -> int:
         return min(reach, axis.inputs)
     p, _, h = axis.pairs()
     tile = p // outputs
-    return max((int(np.ptp(h[tile == index])) + 1 for index in np.unique(tile)), default=0)
+    return max(int(np.ptp(h[tile == index])) + 1 for index in np.unique(tile))
