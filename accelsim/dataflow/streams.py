@@ -24,8 +24,10 @@ def stream_peak(layer: Stream, buffering: Buffering = "single") -> Peak:
         "upsample": steps // layer.inputs_words,
     }
     period = periods.get(layer.op, steps // layer.N)
-    near = (0, period // 2, period, steps - 1)
-    t = np.unique(np.clip([at + d for at in near for d in range(-2, 3)], 0, steps - 1))
+    # a first step has no late output, a last one no next input, and an upsampled input may come
+    # anew at each step or at each but the second; in the middle an lrn window is whole
+    near = (0, 1, 2, period // 2 - 1, period // 2, period - 1)
+    t = np.clip(near, 0, steps - 1)
     live, new = _stream_lives(layer)
     inputs, outputs = live(t), np.ones_like(t)
     if buffering == "prefetch":

@@ -81,12 +81,34 @@ def test_blocks_are_live_whole():
         # a single row: ten inputs and an output, then nine inputs and two outputs
         (Stream("", "softmax", 1, 10, 10, 10, 10), "prefetch", 11),
         (Stream("", "softmax", 2, 10, 20, 20, 10), "prefetch", 13),
+        # nine channels about each of nine: all of them at the fifth, nothing new after it
+        (Stream("", "lrn", 1, 9, 9, 9, 9), "single", 10),
+        (Stream("", "lrn", 1, 9, 9, 9, 9), "prefetch", 11),
+        # nine about each of ten: at the fifth the last one comes beside the first nine
+        (Stream("", "lrn", 1, 10, 10, 10, 9), "prefetch", 12),
+        (Stream("", "upsample", 1, 1, 3, 3, 1), "prefetch", 4),
+        # an input makes output 0, one 1 and 2, one 3 and 4: the third comes beside 1 and 2
+        (Stream("", "upsample", 1, 1, 3, 5, 1), "prefetch", 4),
         (Stream("", "act", 1, 1, 1, 1, 1), "prefetch", 2),
         (Stream("", "act", 1, 1, 9, 9, 1), "double", 4),
     ],
 )
 def test_streams(layer, buffering, words):
     assert stream_peak(layer, buffering).words == words
+
+
+@pytest.mark.parametrize(
+    ("input_bits", "output_bits", "inputs", "outputs"), [(32, 8, 10, 1), (16, 32, 9, 2)]
+)
+def test_a_softmax_row_peaks_where_its_widths_say(input_bits, output_bits, inputs, outputs):
+    """A row of ten: ten inputs and an output, or nine and two, or eight and two.
+
+    328, 304 and 272 bits if inputs are wide; 192, 208 and 192 if outputs are.
+    """
+    widths = Widths(8, input_bits, output_bits, 8)
+    found = stream_peak(Stream("", "softmax", 1, 10, 10, 10, 10, 1, widths), "prefetch")
+    assert found.words_by_operand == (0, inputs, outputs)
+    assert found.bits_by_operand == (0, inputs * input_bits, outputs * output_bits)
 
 
 def test_a_layer_all_in_its_padding_needs_nothing():
