@@ -155,9 +155,9 @@ def test_parts_make_no_difference(seed, monkeypatch):
     rng = random.Random(seed)
     layer, block = random_layer(rng).group(), random_block(rng)
     order = rng.choice(list(candidates(layer, block)))[2]
-    whole = peak(layer, order, block, "prefetch")
+    whole = [find(layer, order, block, "prefetch") for find in (peak, separate_peaks)]
     monkeypatch.setattr(liveness, "_PART", 1)
-    assert peak(layer, order, block, "prefetch") == whole
+    assert [find(layer, order, block, "prefetch") for find in (peak, separate_peaks)] == whole
 
 
 @pytest.mark.parametrize("name", LAYERS)
