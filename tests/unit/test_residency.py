@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accelsim.dataflow.residency import once_only, tile_footprint
-from accelsim.dataflow.schedule import Block
+from accelsim.dataflow.schedule import RESIDENTS, Block
 from accelsim.dataflow.streams import stream_peak
 from accelsim.simulate import layer_need, min_sram, reason
 from accelsim.workload.layer import Axis, Conv, Stream, Widths
@@ -109,6 +109,21 @@ def test_a_softmax_row_peaks_where_its_widths_say(input_bits, output_bits, input
     found = stream_peak(Stream("", "softmax", 1, 10, 10, 10, 10, 1, widths), "prefetch")
     assert found.words_by_operand == (0, inputs, outputs)
     assert found.bits_by_operand == (0, inputs * input_bits, outputs * output_bits)
+
+
+def test_an_order_of_several_families_is_named_after_what_it_keeps():
+    """C alone is every family's order of 8 inputs to one output: that output stays, whole.
+
+    Of one input to 8 outputs the input stays. Only families asked for are named.
+    """
+    to_one = Conv("", "fc", 1, 1, 8, 1, Axis(1), Axis(1))
+    from_one = Conv("", "fc", 1, 8, 1, 1, Axis(1), Axis(1))
+    assert once_only(to_one).schedule.order == ("C",)
+    assert once_only(to_one).schedule.resident == "outputs"
+    assert once_only(from_one).schedule.order == ("K",)
+    assert once_only(from_one).schedule.resident == "inputs"
+    for resident in RESIDENTS:
+        assert once_only(to_one, residents=(resident,)).schedule.resident == resident
 
 
 def test_a_layer_all_in_its_padding_needs_nothing():
