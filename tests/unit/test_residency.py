@@ -81,6 +81,7 @@ def test_blocks_are_live_whole():
         # a single row: ten inputs and an output, then nine inputs and two outputs
         (Stream("", "softmax", 1, 10, 10, 10, 10), "prefetch", 11),
         (Stream("", "softmax", 2, 10, 20, 20, 10), "prefetch", 13),
+        (Stream("", "lrn", 1, 20, 20, 20, 5), "single", 6),
         # nine channels about each of nine: all of them at the fifth, nothing new after it
         (Stream("", "lrn", 1, 9, 9, 9, 9), "single", 10),
         (Stream("", "lrn", 1, 9, 9, 9, 9), "prefetch", 11),
@@ -154,6 +155,14 @@ def test_whole_tiles_hold_twice_what_streams_when_prefetched():
             assert found.words_by_operand == tuple(
                 words * (stay if operand == at else copies) for operand, words in enumerate(held)
             )
+
+
+def test_whole_tiles_hold_outputs_that_wait_finished():
+    """One row of 7 outputs, 8-bit psums and 32-bit outputs: with prefetch either may be there."""
+    layer = Conv("", "conv", 1, 1, 2, 1, Axis(1), Axis(7, 1, 7), Widths(8, 8, 32, 8))
+    for buffering, bits in (("single", 8), ("prefetch", 32), ("double", 2 * 8)):
+        found = tile_footprint(layer, residents=("outputs",), buffering=buffering)
+        assert found.bits_by_operand[2] == 7 * bits
 
 
 def test_whole_tiles_of_a_pool_have_no_weights():
