@@ -18,7 +18,15 @@ from accelsim.dataflow.residency import (
     candidates,
     once_only,
 )
-from accelsim.dataflow.schedule import ONE_MAC, Block, Cut, Schedule, Tiling, loop_extent
+from accelsim.dataflow.schedule import (
+    BUFFERINGS,
+    ONE_MAC,
+    Block,
+    Cut,
+    Schedule,
+    Tiling,
+    loop_extent,
+)
 from accelsim.workload.layer import Axis, Conv, Widths
 
 
@@ -158,6 +166,17 @@ def test_parts_make_no_difference(seed, monkeypatch):
     whole = [find(layer, order, block, "prefetch") for find in (peak, separate_peaks)]
     monkeypatch.setattr(liveness, "_PART", 1)
     assert [find(layer, order, block, "prefetch") for find in (peak, separate_peaks)] == whole
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_loop_that_runs_once_changes_nothing(seed):
+    rng = random.Random(seed)
+    layer, block = random_layer(rng).group(), random_block(rng)
+    order = rng.choice(list(candidates(layer, block)))[2]
+    idle = [loop for loop in "NKC" if loop_extent(layer, block, loop) == 1]
+    for buffering in BUFFERINGS:
+        longer = peak(layer, (*idle, *order), block, buffering)
+        assert longer == peak(layer, order, block, buffering)
 
 
 @pytest.mark.parametrize("name", LAYERS)
