@@ -130,7 +130,7 @@ def candidates(layer: Conv, block: Block) -> Iterator[tuple[Resident, str, Order
     seen: set[tuple[Resident, Order]] = set()
     for resident, family, order in _orders(layer, block):
         for variant in (order,) if square else (order, transposed(order)):
-            short = _without_idle_loops(layer, block, variant)
+            short = without_idle_loops(layer, block, variant)
             if (resident, short) not in seen:
                 seen.add((resident, short))
                 yield resident, family, short
@@ -154,7 +154,7 @@ def _orders(layer: Conv, block: Block) -> Iterator[tuple[Resident, str, Order]]:
             yield "outputs", "outputs resident", ("C", *phases, *rest)
 
 
-def _without_idle_loops(layer: Conv, block: Block, order: Order) -> Order:
+def without_idle_loops(layer: Conv, block: Block, order: Order) -> Order:
     """Drop loops that run once; with a single tap or a single output, H is the other of P and R."""
     named = {"H": _named(layer.rows, "H", "P", "R"), "W": _named(layer.cols, "W", "Q", "S")}
     loops = dict.fromkeys(named.get(loop, loop) for loop in order)

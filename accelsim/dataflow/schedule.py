@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Literal
 
 from accelsim.workload.layer import Axis, Conv
@@ -144,10 +145,10 @@ class Schedule:
         late = None if fault else _run_fault(then)
         return (f"then.{late[0]}", late[1]) if late else fault
 
-    @property
+    @cached_property
     def dims(self) -> dict[str, int]:
         """Extents of N K C P Q R S inside one group and, if there is one, inside the part."""
-        dims, part = self.layer.group().dims, self.part
+        dims, part = self.layer.dims, self.part
         return {**dims, part.dim: part.end - part.begin} if part else dims
 
     @property

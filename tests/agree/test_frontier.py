@@ -1,0 +1,100 @@
+"""Every point of a frontier executes exactly: peak, traffic of each width, results."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from cases import random_block, random_layer
+
+import accelsim
+from accelsim.dataflow.frontier import Frontier, Point, frontier
+from accelsim.dataflow.schedule import ONE_MAC
+from accelsim.replay import DoesNotFit, Replayed, replay
+from accelsim.workload.layer import Axis, Conv, Widths
+
+
+def traffic_bits(done: Replayed, widths: Widths) -> int:
+    psums = done.psums_read_words + done.psums_write_words
+    return (
+        done.weights_read_words * widths.weights
+        + done.inputs_read_words * widths.inputs
+        + done.outputs_write_words * widths.outputs
+        + psums * widths.psums
+    )
+
+
+def check(found: Frontier, point: Point) -> None:
+    """Run one point within exactly its bits, then, if it is small, with one bit less."""
+    layer, schedule = found.layer, found.schedule(point)
+    assert schedule.fault() is None
+    done = replay(schedule, point.bits)
+    assert done.correct
+    assert done.peak_bits == point.bits
+    assert traffic_bits(done, layer.widths) == layer.groups * point.traffic_bits
+    if layer.useful_macs < 2000:
+        with pytest.raises(DoesNotFit):
+            replay(schedule, point.bits - 1)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_random_layers(seed):
+    """Stride, dilation, padding, groups, batch, deconv, mixed widths; a third of them in blocks.
+
+    Between two points a size drawn at random runs too, with as many spare words as fit.
+    """
+    rng = random.Random(seed)
+    layer = random_layer(rng, 3000)
+    if seed % 3 == 1:  # more channels
+        layer = replace(layer, groups=1, K=rng.randint(3, 9), C=rng.randint(3, 9))
+    block = random_block(rng) if seed % 3 == 2 else ONE_MAC
+    found = frontier(layer, block=block)
+    for point in found.points:
+        check(found, point)
+    with_spare = [point for point in found.points if point.steps]
+    for point in rng.sample(with_spare, min(3, len(with_spare))):
+        extra = rng.randint(1, point.steps) * point.step_bits
+        between = found.at(point.bits + extra)
+        assert between is not None
+        assert between.traffic_bits <= point.traffic_bits - extra // point.step_bits
+        check(found, between)
+
+
+@pytest.mark.parametrize(("sram", "most"), [(8, 72), (12, 60), (16, 55), (19, 51)])
+def test_small_matmul_close_to_the_searched_best(sram, most):
+    """4 x 4 x 4: an exhaustive search found 68, 58, 54, 50 words (THEORY.md)."""
+    one = Axis(1)
+    found = frontier(Conv("gemm", "conv", 1, 4, 4, 1, Axis(4, inputs=4), one))
+    point = found.at(8 * sram)
+    assert point is not None
+    done = replay(found.schedule(point), 8 * sram)
+    assert done.correct
+    assert traffic_bits(done, Widths()) == point.traffic_bits <= 8 * most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "mobilenet_v2"])
+def test_five_points_of_every_layer(name):
+    """Evenly spread over those whose tiles are not too many to execute in a test."""
+    seen = set()
+    for node in accelsim.load_network(name).layers:
+        layer = node.layer
+        if not isinstance(layer, Conv) or (key := replace(layer, name="")) in seen:
+            continue
+        seen.add(key)
+        found = frontier(layer)
+        points = [point for point in found.points if tiles(found, point) < 300]
+        for at in {round(step * (len(points) - 1) / 4) for step in range(5)}:
+            check(found, points[at])
+
+
+def tiles(found: Frontier, point: Point) -> int:
+    count, schedule = 0, found.schedule(point)
+    for part in (schedule, schedule.then):
+        if part:
+            product = 1
+            for cut in part.tiling.cuts:
+                product *= len(cut.begins)
+            count += product
+    return count

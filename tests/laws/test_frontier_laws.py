@@ -1,0 +1,95 @@
+"""What must hold for every frontier, whatever the layer."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+from cases import random_layer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accelsim.dataflow.frontier import frontier
+from accelsim.dataflow.residency import once_only
+from accelsim.dataflow.schedule import RESIDENTS
+from accelsim.workload.layer import Axis, Conv
+
+SEEDS = st.integers(0, 2**32)
+
+
+def layer_of(seed: int) -> Conv:
+    return random_layer(random.Random(seed), 3000).group()
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_falls_strictly_and_ends_once_only(seed):
+    """It ends with compulsory traffic at the need of the headline, never below compulsory."""
+    layer = layer_of(seed)
+    found = frontier(layer)
+    for point, following in pairwise(found.points):
+        assert point.bits < following.bits
+        assert point.traffic_bits > following.traffic_bits
+    last, widths = found.points[-1], layer.widths
+    weights, inputs, outputs = layer.words
+    assert last.bits == once_only(layer).peak.bits
+    assert last.traffic_bits == (
+        weights * widths.weights + inputs * widths.inputs + outputs * widths.outputs
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS)
+def test_more_families_are_never_worse(seed):
+    layer = layer_of(seed)
+    found = frontier(layer)
+    for resident in RESIDENTS:
+        for point in frontier(layer, residents=(resident,)).points:
+            best = found.at(point.bits)
+            assert best is not None
+            assert best.traffic_bits <= point.traffic_bits
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS)
+def test_rows_and_columns_exchanged(seed):
+    layer = layer_of(seed)
+    points, mirrored = frontier(layer).points, frontier(layer.transposed()).points
+    assert [(point.bits, point.traffic_bits) for point in points] == [
+        (point.bits, point.traffic_bits) for point in mirrored
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS)
+def test_twice_the_buffers_twice_the_need(seed):
+    layer = layer_of(seed)
+    single, double = frontier(layer), frontier(layer, buffering="double")
+    assert [(2 * point.bits, point.traffic_bits) for point in single.points] == [
+        (point.bits, point.traffic_bits) for point in double.points
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(0, 400))
+def test_a_larger_capacity_is_never_worse(seed, bits):
+    found = frontier(layer_of(seed))
+    smaller, larger = found.at(bits), found.at(bits + 8)
+    if smaller is not None:
+        assert smaller.bits <= bits
+        assert larger is not None
+        assert larger.traffic_bits <= smaller.traffic_bits
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(4, 12), st.integers(4, 12), st.integers(6, 12),
+)  # fmt: skip
+def test_pinning(K, C, pixels):
+    """THEORY.md: keep one reloaded word over one gap. Each further word of a matmul's SRAM saves
+    a word or more until compulsory, but where an exchange ends a word or two short of the next."""
+    found = frontier(Conv("matmul", "conv", 1, K, C, 1, Axis(pixels, inputs=pixels), Axis(1)))
+    for point, following in pairwise(found.points):
+        assert point.steps == 0 or point.gain_bits >= point.step_bits
+        short = (following.bits - point.bits) // 8 - 1 - point.steps
+        assert short <= 2
