@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from accelsim.dataflow.schedule import Block, Schedule
     from accelsim.dataflow.schedule_file import from_yaml, to_yaml
+    from accelsim.frontiers import frontier
     from accelsim.report.explain import explain
     from accelsim.simulate import min_sram
     from accelsim.spec import InputError
@@ -35,6 +36,7 @@ _HOME = {
     "Network": "accelsim.workload.network",
     "Schedule": "accelsim.dataflow.schedule",
     "explain": "accelsim.report.explain",
+    "frontier": "accelsim.frontiers",
     "from_yaml": "accelsim.dataflow.schedule_file",
     "load_network": "accelsim.workload.network",
     "min_sram": "accelsim.simulate",
@@ -50,6 +52,7 @@ __all__ = [
     "__version__",
     "explain",
     "from_yaml",
+    "frontier",
     "load_network",
     "min_sram",
     "replay",
@@ -77,9 +80,9 @@ def _repr_html(result: Result) -> str:
 
 def _plot(result: Result, *, width_inches: float = 7.0) -> Figure:
     """Draw the result as a matplotlib figure; raises InputError where it has no picture."""
-    from accelsim.report.plots import plot_min_sram
+    from accelsim.report.plots import plot
 
-    return plot_min_sram(result, width_inches=width_inches)
+    return plot(result, width_inches=width_inches)
 
 
 # Results show themselves; their own module lies below all pictures and cannot say so itself.

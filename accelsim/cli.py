@@ -110,6 +110,38 @@ def _min_sram(given: Namespace) -> int:
     return _say(f"accelsim min-sram: {where} because of layer {limiting['layer']}, {most}", 3)
 
 
+def _frontier(given: Namespace) -> int:
+    from accelsim.frontiers import TooLittleSram, frontier
+    from accelsim.report.frontier_tables import frontier_assumptions, frontier_text
+
+    asked = {"layer": given.layer, "sram": given.sram, "convention": given.convention}
+    try:
+        found = frontier(given.network, **asked, **_search(given))
+    except TooLittleSram as error:
+        return _say(f"accelsim frontier: {error}", 3)
+    code = 0
+    if given.replay:
+        from accelsim.report.progress import replay_progress
+        from accelsim.verify import verify_frontier
+
+        with replay_progress() as progress:
+            found = verify_frontier(found, progress=progress)
+        ran = f"{found.summary['rows_agreed']} of {found.summary['rows']} rows ran exactly as said"
+        if found.summary["replay_agrees"]:
+            _say(f"Replayed: {ran}.")
+        else:
+            first = next(row for row in found.table if row["replay_agrees"] == "no")
+            where = f"{first['layer']} at {first['sram_bytes']:,} bytes is the first"
+            code = _say(f"accelsim frontier: replay disagrees: only {ran}; {where}", 3)
+    chosen = _format(given)
+    if chosen == "table":
+        _write(frontier_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, chosen), given.output)
+        _say(frontier_assumptions(found))
+    return code
+
+
 def _replay(given: Namespace) -> int:
     from accelsim.report.progress import replay_progress
     from accelsim.report.tables import replay_text
@@ -139,15 +171,26 @@ def _replay(given: Namespace) -> int:
 def _explain(given: Namespace) -> int:
     from accelsim.report.explain import explain
 
-    found = explain(given.network, given.layer, **_search(given))
     chosen = _format(given)
+    if given.sram is None:
+        found: Any = explain(given.network, given.layer, **_search(given))
+        schedule = found.need.schedule
+    else:
+        from accelsim.frontiers import TooLittleSram
+        from accelsim.report.tile_nest import explain_at
+
+        try:
+            found = explain_at(given.network, given.layer, given.sram, **_search(given))
+        except TooLittleSram as error:
+            return _say(f"accelsim explain: {error}", 3)
+        schedule = found.schedule
     if chosen == "yaml":
         from accelsim.dataflow.schedule_file import to_yaml
 
-        if found.need.schedule is None:
+        if schedule is None:
             what = f"{given.layer} only passes words through"
             raise UsageError(f"accelsim explain: {what} and has no schedule; leave out yaml")
-        _write(to_yaml(found.need.schedule), given.output)
+        _write(to_yaml(schedule), given.output)
         return 0
     _write(str(found) if chosen == "table" else _encoded(found, chosen), given.output)
     return 0
@@ -155,17 +198,18 @@ def _explain(given: Namespace) -> int:
 
 def _plot(given: Namespace) -> int:
     from accelsim.report.files import read_result
-    from accelsim.report.plots import plot_min_sram, save
+    from accelsim.report.plots import plot, save
     from accelsim.spec import InputError
 
     picture = given.output or os.path.splitext(given.file)[0] + ".png"
     result = read_result(given.file)
     try:
-        figure = plot_min_sram(result)
+        figure = plot(result)
     except InputError as error:
         raise InputError(f"{given.file}: {error}") from None
     save(figure, picture)
-    if "min_sram_weights_resident_bytes" not in result.columns:
+    drawn = result.columns
+    if "min_sram_bytes" in drawn and "min_sram_weights_resident_bytes" not in drawn:
         _say("Only the least is drawn; `min-sram --families` saves the families too.")
     return _say(f"wrote {picture}")
 
@@ -312,13 +356,18 @@ COMMANDS = {
     "min-sram": _Command(
         "NET...", "least SRAM to move every word once", options.add_min_sram, _min_sram
     ),
+    "frontier": _Command(
+        "NET", "least traffic at every SRAM size", options.add_frontier, _frontier
+    ),
     "replay": _Command(
         "NET...", "execute what min-sram claims, word by word", options.add_replay, _replay
     ),
     "explain": _Command(
         "NET LAYER", "the working behind one layer's need", options.add_explain, _explain
     ),
-    "plot": _Command("FILE", "a picture of what min-sram saved", options.add_plot, _plot),
+    "plot": _Command(
+        "FILE", "a picture of what min-sram or frontier saved", options.add_plot, _plot
+    ),
     "check": _Command(
         "FILE...", "say what a network file holds, or what is wrong", options.add_files, _check
     ),

@@ -130,6 +130,34 @@ def add_min_sram(parser: Parser) -> None:
     add_output(parser)
 
 
+def add_frontier(parser: Parser) -> None:
+    """Options of `frontier`."""
+    parser.add_argument("network", metavar="NET", help="shipped name or YAML file")
+    parser.add_argument(
+        "--layer", action="append", metavar="NAME", help="only this layer or pattern (repeatable)"
+    )
+    add_search(parser)
+    parser.add_argument(
+        "--sram",
+        type=_typed(parse_bytes),
+        metavar="SIZE",
+        help="only the best at this size, a row a layer; exit with 3 if one does not fit",
+    )
+    parser.add_argument(
+        "--convention",
+        type=_one_of("exact", "padded"),
+        default="exact",
+        metavar="exact|padded",
+        help="padded: padding is fetched and held like any input (default: exact)",
+    )
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="execute every row and add what was counted; exit with 3 if it differs",
+    )
+    add_output(parser)
+
+
 def add_replay(parser: Parser) -> None:
     """Options of `replay`."""
     add_networks(parser, "*")
@@ -157,12 +185,18 @@ def add_explain(parser: Parser) -> None:
     parser.add_argument("network", metavar="NET", help="shipped name or YAML file")
     parser.add_argument("layer", metavar="LAYER", help="name of one layer")
     add_search(parser)
+    parser.add_argument(
+        "--sram",
+        type=_typed(parse_bytes),
+        metavar="SIZE",
+        help="the schedule with the least traffic at this size, for instance 64KiB",
+    )
     add_output(parser, (*FORMATS, "yaml"))
 
 
 def add_plot(parser: Parser) -> None:
     """Options of `plot`."""
-    parser.add_argument("file", metavar="FILE", help="JSON or CSV that min-sram wrote")
+    parser.add_argument("file", metavar="FILE", help="JSON or CSV that min-sram or frontier wrote")
     parser.add_argument(
         "-o",
         "--output",

@@ -87,13 +87,13 @@ def min_sram(
         else load_network(net, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
         for net in given
     )  # fmt: skip
-    _refuse_repeated(loaded)
+    refuse_repeated(loaded)
     residents = RESIDENTS if resident is None else (resident,)
     known: dict[Layer, LayerNeed] = {}
     rows, needs, summaries = [], [], {}
     for network in loaded:
         own = []
-        for node in _chosen(network, layer):
+        for node in chosen_layers(network, layer):
             assert node.layer is not None
             key = replace(node.layer, name="")
             if key not in known:
@@ -105,7 +105,7 @@ def min_sram(
         rows += own
     summary = next(iter(summaries.values())) if len(summaries) == 1 else _summary(rows)
     found = MinSram(
-        meta=_meta("min-sram", loaded, buffering),
+        meta=result_meta("min-sram", loaded, buffering),
         table=tuple(rows),
         summary={**summary, "networks": summaries},
         networks=loaded,
@@ -172,7 +172,7 @@ def _conserve(schedule: Schedule) -> None:
         raise RuntimeError(f"{where} does (MACs, weights, inputs) {done}, the layer has {due}")
 
 
-def _refuse_repeated(networks: tuple[Network, ...]) -> None:
+def refuse_repeated(networks: tuple[Network, ...]) -> None:
     """Results tell networks apart by name."""
     seen: dict[str, Network] = {}
     for network in networks:
@@ -183,7 +183,7 @@ def _refuse_repeated(networks: tuple[Network, ...]) -> None:
         seen[network.name] = network
 
 
-def _chosen(network: Network, wanted: str | Sequence[str] | None) -> tuple[Node, ...]:
+def chosen_layers(network: Network, wanted: str | Sequence[str] | None) -> tuple[Node, ...]:
     """The network's rows, or those whose name matches; raises InputError where nothing does."""
     if wanted is None:
         return network.layers
@@ -278,11 +278,17 @@ def _totals(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _meta(command: str, networks: tuple[Network, ...], buffering: Buffering) -> dict[str, Any]:
+def result_meta(
+    command: str,
+    networks: tuple[Network, ...],
+    buffering: Buffering,
+    convention: str = "exact",
+) -> dict[str, Any]:
+    """Where a result came from."""
     return {
         "version": __version__,
         "command": command,
         "inputs": {network.path: network.sha256 for network in networks},
-        "convention": "exact",
+        "convention": convention,
         "buffering": buffering,
     }

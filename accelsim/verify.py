@@ -13,6 +13,7 @@ from typing import Any
 from accelsim import __version__
 from accelsim.dataflow.schedule import Buffering
 from accelsim.dataflow.schedule_file import from_yaml
+from accelsim.frontiers import Claim, FrontierResult
 from accelsim.replay import DoesNotFit, Replayed, replay_stream
 from accelsim.replay import replay as execute
 from accelsim.results import Result, Row
@@ -87,6 +88,54 @@ def with_counts(claimed: MinSram, counted: Verified) -> MinSram:
         table.append({**row, **more, **agreed})
     summary = {**claimed.summary, "replay_agrees": counted.agrees}
     return changed(claimed, table=tuple(table), summary=summary)
+
+
+def verify_frontier(
+    claimed: FrontierResult, *, seed: int = 0, progress: Progress | None = None
+) -> FrontierResult:
+    """Execute every row's schedule within exactly its capacity and add what was counted.
+
+    Rows that differ only in the layer's name run once.
+    """
+    known: dict[tuple[Layer, int], Row] = {}
+    table = []
+    for row, claim in zip(claimed.table, claimed.claims, strict=True):
+        key = changed(claim.layer, name=""), claim.sram_bits
+        if key not in known:
+            name = f"{row['layer']} {row['sram_bytes']} B"
+            tell = _teller(progress, name, claim.layer.useful_macs)
+            known[key] = _counted_claim(claim, claimed.meta["buffering"], seed, tell)
+        table.append({**row, **known[key]})
+    agreed = sum(row["replay_agrees"] == "yes" for row in table)
+    more = {"replay_agrees": agreed == len(table), "rows": len(table), "rows_agreed": agreed}
+    return changed(claimed, table=tuple(table), summary={**claimed.summary, **more})
+
+
+def _counted_claim(
+    claim: Claim, buffering: Buffering, seed: int, tell: Callable[[int], None] | None
+) -> Row:
+    """What the execution of one row counted, and whether it is what the row says."""
+    try:
+        if claim.schedule is None:
+            assert isinstance(claim.layer, Stream)
+            done = replay_stream(claim.layer, claim.sram_bits, buffering)
+        else:
+            done = execute(claim.schedule, claim.sram_bits, seed=seed, progress=tell)
+    except DoesNotFit as error:
+        bits, moved, right = error.bits, (0, 0, 0, 0, 0), False
+    else:
+        bits, right = done.peak_bits, done.correct and done.macs == claim.layer.useful_macs
+        moved = (
+            done.weights_read_words, done.inputs_read_words, done.outputs_write_words,
+            done.psums_read_words, done.psums_write_words,
+        )  # fmt: skip
+    agrees = right and bits == claim.sram_bits and moved == claim.traffic
+    names = ("weights_read", "inputs_read", "outputs_write", "psums_read", "psums_write")
+    return {
+        "counted_sram_bits": bits,
+        **{f"counted_{name}_words": n for name, n in zip(names, moved, strict=True)},
+        "replay_agrees": "yes" if agrees else "no",
+    }
 
 
 def replay_file(path: str | Path, sram_bytes: int | None = None) -> Verified:

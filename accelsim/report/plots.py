@@ -33,6 +33,15 @@ STYLE: Any = {
 }  # fmt: skip
 
 
+def plot(result: Result, *, width_inches: float = 7.0) -> Figure:
+    """Return the picture of a result of min-sram or of frontier; raises InputError for others."""
+    if "sram_bytes" in result.columns and "dram_bytes" in result.columns:
+        from accelsim.report.frontier_plots import plot_frontier
+
+        return plot_frontier(result, width_inches=width_inches)
+    return plot_min_sram(result, width_inches=width_inches)
+
+
 def plot_min_sram(result: Result, *, width_inches: float = 7.0) -> Figure:
     """Return the least SRAM of every layer, in order, on a log axis: a panel per network.
 
@@ -78,7 +87,9 @@ def _by_network(result: Result) -> dict[str, list[Row]]:
     needed = ("network", "layer", "resident", "min_sram_bytes", "bound_bytes")
     missing = [name for name in needed if name not in result.columns]
     if missing:
-        raise InputError(f"no column {missing[0]}; only results of min-sram have pictures")
+        raise InputError(
+            f"no column {missing[0]}; only results of min-sram and frontier have pictures"
+        )
     networks: dict[str, list[Row]] = {}
     for row in result.table:
         networks.setdefault(str(row["network"]), []).append(row)

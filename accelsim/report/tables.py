@@ -11,14 +11,15 @@ from accelsim.results import Result, Row
 from accelsim.simulate import MinSram
 from accelsim.units import format_bytes
 from accelsim.workload.layer import Widths
+from accelsim.workload.network import Network
 
 MARK = "<-"
 """Stands beside the limiting layer, for whoever sees no bold type."""
 _TEXT_COLUMNS = (
     "layer", "network", "op", "stays", "why", "limiting layer", "input", "source",
-    "result", "agrees",
+    "result", "agrees", "order", "tiles",
 )  # fmt: skip
-_MAY_FOLD = ("why", "source")
+_MAY_FOLD = ("why", "source", "order", "tiles")
 _SAID_BY_WHY = ("stays", "W", "I", "O")
 
 Column = tuple[str, Callable[[Row], str]]
@@ -38,7 +39,9 @@ def min_sram_text(result: MinSram, terminal_columns: int | None = None) -> str:
         columns = _NETWORK_COLUMNS
         rows = [{"network": name, **found} for name, found in result.summary["networks"].items()]
         marked = max(range(len(rows)), key=lambda at: int(rows[at]["min_sram_bytes"]))
-    return _text(columns, rows, marked, [*_answer(result), assumptions(result)], terminal_columns)
+    return column_text(
+        columns, rows, marked, [*_answer(result), assumptions(result)], terminal_columns
+    )
 
 
 def replay_text(result: Result, terminal_columns: int | None = None) -> str:
@@ -48,12 +51,12 @@ def replay_text(result: Result, terminal_columns: int | None = None) -> str:
     sampled = [row for row in result.table if row["groups_replayed"] != row["groups"]]
     if any(int(row["groups_replayed"]) for row in sampled):
         answer += " Of some layers only a sample of groups ran; claims are for these."
-    return _text(_REPLAY_COLUMNS, list(result.table), None, [answer], terminal_columns)
+    return column_text(_REPLAY_COLUMNS, list(result.table), None, [answer], terminal_columns)
 
 
 def plain_text(result: Result, terminal_columns: int | None = None) -> str:
     """Return any result as a table of its columns."""
-    return _text(_all_columns(result), list(result.table), None, [], terminal_columns)
+    return column_text(_all_columns(result), list(result.table), None, [], terminal_columns)
 
 
 def limiting_row(result: MinSram) -> Row:
@@ -67,7 +70,7 @@ def assumptions(result: MinSram) -> str:
     block = str(schedules[0].block) if schedules else ""
     return (
         f"Counted with convention {result.meta['convention']}, buffering "
-        f"{result.meta['buffering']}, block {block or 'one MAC'}, {_widths(result)}."
+        f"{result.meta['buffering']}, block {block or 'one MAC'}, {_widths_of(result)}."
     )
 
 
@@ -94,13 +97,14 @@ def repr_html(result: Result) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>{below}"
 
 
-def _text(
+def column_text(
     columns: Sequence[Column],
     rows: Sequence[Row],
     marked: int | None,
     below: Sequence[str],
     terminal_columns: int | None,
 ) -> str:
+    """Columns and rows as text, one row marked, with lines below."""
     cells = [[show(row) for _, show in columns] for row in rows]
     if marked is not None:
         cells[marked][0] += f" {MARK}"
@@ -183,9 +187,14 @@ def _answer(result: MinSram) -> list[str]:
     return lines
 
 
-def _widths(result: MinSram) -> str:
-    found = {need.layer.widths for need in result.needs}
-    by_default = any(network.default_widths for network in result.networks)
+def _widths_of(result: MinSram) -> str:
+    return widths_text({need.layer.widths for need in result.needs}, result.networks)
+
+
+def widths_text(found: set[Widths], networks: Sequence[Network]) -> str:
+    """How wide words are, and whether anyone said so."""
+    found = set(found)
+    by_default = any(network.default_widths for network in networks)
     if found == {Widths()}:
         return "8 bits a word" + (", psums too, as nothing sets them" if by_default else "")
     where = ", 8 where nothing sets them" if by_default else ""
@@ -199,7 +208,7 @@ def _widths(result: MinSram) -> str:
 
 
 def _all_columns(result: Result) -> list[Column]:
-    return [(name.replace("_", " "), _cell(name)) for name in result.columns]
+    return [(name.replace("_", " "), show_cell(name)) for name in result.columns]
 
 
 def _pair(name: str) -> Callable[[Row], str]:
@@ -220,11 +229,14 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.2f} MB"
 
 
-def _kib(name: str) -> Callable[[Row], str]:
+def kib_text(name: str) -> Callable[[Row], str]:
+    """A column of bytes shown in KiB."""
     return lambda row: f"{int(row[name]) / 1024:,.2f}" if int(row[name]) > 5 else "<0.01"
 
 
-def _cell(name: str) -> Callable[[Row], str]:
+def show_cell(name: str) -> Callable[[Row], str]:
+    """A column as it is, whole numbers with commas."""
+
     def show(row: Row) -> str:
         value = row[name]
         return f"{value:,}" if isinstance(value, int) else str(value)
@@ -233,37 +245,37 @@ def _cell(name: str) -> Callable[[Row], str]:
 
 
 _LAYER_COLUMNS: list[Column] = [
-    ("layer", _cell("layer")),
-    ("op", _cell("op")),
-    ("least words", _cell("min_sram_words")),
-    ("KiB", _kib("min_sram_bytes")),
-    ("stays", _cell("resident")),
-    ("W", _cell("weights_resident_words")),
-    ("I", _cell("inputs_resident_words")),
-    ("O", _cell("outputs_resident_words")),
-    ("tile", _cell("tile_sram_words")),
-    ("proven", _cell("bound_words")),
+    ("layer", show_cell("layer")),
+    ("op", show_cell("op")),
+    ("least words", show_cell("min_sram_words")),
+    ("KiB", kib_text("min_sram_bytes")),
+    ("stays", show_cell("resident")),
+    ("W", show_cell("weights_resident_words")),
+    ("I", show_cell("inputs_resident_words")),
+    ("O", show_cell("outputs_resident_words")),
+    ("tile", show_cell("tile_sram_words")),
+    ("proven", show_cell("bound_words")),
     ("gap", lambda row: f"{row['gap_x']:.2f}x"),
-    ("why", _cell("reason")),
+    ("why", show_cell("reason")),
 ]
 _NETWORK_COLUMNS: list[Column] = [
-    ("network", _cell("network")),
-    ("least KiB", _kib("min_sram_bytes")),
-    ("limiting layer", _cell("limiting_layer")),
-    ("conv+fc KiB", _kib("conv_fc_min_sram_bytes")),
+    ("network", show_cell("network")),
+    ("least KiB", kib_text("min_sram_bytes")),
+    ("limiting layer", show_cell("limiting_layer")),
+    ("conv+fc KiB", kib_text("conv_fc_min_sram_bytes")),
     ("compulsory MB", lambda row: f"{int(row['compulsory_bytes']) / 1e6:,.2f}"),
 ]
 _REPLAY_COLUMNS: list[Column] = [
-    ("network", _cell("network")),
-    ("layer", _cell("layer")),
-    ("op", _cell("op")),
+    ("network", show_cell("network")),
+    ("layer", show_cell("layer")),
+    ("op", show_cell("op")),
     ("groups", lambda row: f"{row['groups_replayed']} of {row['groups']}"),
     ("SRAM bits", _pair("sram_bits")),
     ("weights read", _pair("weights_read_words")),
     ("inputs read", _pair("inputs_read_words")),
     ("outputs written", _pair("outputs_write_words")),
-    ("psums moved", _cell("counted_psums_words")),
+    ("psums moved", show_cell("counted_psums_words")),
     ("MACs", _pair("macs")),
-    ("result", _cell("result")),
-    ("agrees", _cell("agrees")),
+    ("result", show_cell("result")),
+    ("agrees", show_cell("agrees")),
 ]

@@ -18,7 +18,7 @@ ROWS = [
     ["timing"],
     ["crosslayer"],
     ["training"],
-    ["simulate", "sweep", "verify"],
+    ["simulate", "frontiers", "sweep", "verify"],
     ["importers"],
     ["report"],
     ["options", "cli", "__main__", "__init__"],
