@@ -81,7 +81,7 @@ class Frontier:
             return split_schedule(self.layer, self.cuts, candidate, *common)
         if source == spare.COL_SPLITS:
             turned = self.layer.transposed()
-            cuts = cuts_of(turned.group(), self.cuts.block)
+            cuts = cuts_of(turned.group(), self.cuts.block.transposed())
             return exchanged(split_schedule(turned, cuts, candidate, *common), self.layer)
         return schedule_of(self.layer, self.cuts, candidate, *common)
 
@@ -111,9 +111,8 @@ def frontier(
     Strictly decreasing; it ends with compulsory traffic at the need of `residency.once_only`.
     """
     if astuple(layer.cols) < astuple(layer.rows):  # of two that mirror each other, search one
-        turned_block = replace(block, P=block.Q, Q=block.P, R=block.S, S=block.R)
         found = frontier(
-            layer.transposed(), block=turned_block, buffering=buffering, residents=residents
+            layer.transposed(), block=block.transposed(), buffering=buffering, residents=residents
         )
         once = once_only(layer, block=block, buffering=buffering, residents=residents)
         return replace(found, layer=layer, once=once, is_turned=True)
@@ -133,7 +132,7 @@ def frontier(
             _counted(cuts, stair, single) if name in residents else stair[:0]
             for name, stair in zip(_SOURCES, plain_tilings(cuts, single, end), strict=True)
         )
-        turned = cuts_of(group.transposed(), block)
+        turned = cuts_of(group.transposed(), block.transposed())
         nothing = np.zeros((0, tiling.FIELDS), dtype=np.int64)
         more = (nothing, np.zeros((0, tiling.SPLIT_FIELDS), dtype=np.int64))
         other = more[1]

@@ -39,6 +39,10 @@ class Block:
     R: int = 1
     S: int = 1
 
+    def transposed(self) -> Block:
+        """The same block with rows and columns exchanged."""
+        return Block(self.N, self.K, self.C, self.Q, self.P, self.S, self.R)
+
     @property
     def has_window(self) -> bool:
         """Whether a block holds several pixels or taps, which leaves no loop over input rows."""

@@ -173,6 +173,7 @@ def exchanged(schedule: Schedule, layer: Conv) -> Schedule:
     return replace(
         schedule, layer=layer, order=transposed(schedule.order),
         turn_order=transposed(schedule.turn_order), tiling=replace(tiles, cuts=cuts),
+        block=schedule.block.transposed(),
         part=part and replace(part, dim=names.get(part.dim, part.dim)),
         then=schedule.then and exchanged(schedule.then, layer),
     )  # fmt: skip
