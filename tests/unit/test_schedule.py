@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from cases import random_block, random_layer, share_of
@@ -17,6 +17,7 @@ from accelsim.dataflow.schedule import (
     Stay,
     Tiling,
     output_phases,
+    tap_phases,
     transposed,
 )
 from accelsim.dataflow.schedule_file import from_yaml, to_yaml
@@ -95,6 +96,8 @@ def test_what_is_absent_is_not_written():
          "a stay's depth counts cuts, 0 to 1"),
         ({"tiling": Tiling(stays=(Stay("inputs", words=0),))}, "tiling",
          "a stay holds 1 word or more; leave the stay out, or words for all"),
+        ({"tiling": Tiling(stays=(Stay("inputs", words=2, next_only=True),))}, "tiling",
+         "what stays for the next tile only takes no places; leave out words"),
         ({"turn_order": tuple("PQKCRS")}, "turn_order",
          "where nothing is cut no tile is at a turn"),
         ({"tiling": TILED.tiling, "turn_order": tuple("PQKCR")}, "turn_order",
@@ -133,6 +136,21 @@ def test_what_is_absent_is_not_written():
 )  # fmt: skip
 def test_faults(change, field, why):
     assert replace(SCHEDULE, **change).fault() == (field, why)
+
+
+def test_one_word_stays_and_waits_for_the_next_tile_as_well():
+    """The fewest words a stay holds are 1; one for the next tile only may stand beside it."""
+    stays = (Stay("inputs", words=1), Stay("inputs", next_only=True))
+    assert replace(SCHEDULE, tiling=Tiling(stays=stays)).fault() is None
+    assert replace(SCHEDULE, tiling=Tiling(stays=(*stays, stays[1]))).fault() == (
+        "tiling", "inputs have one stay at most, and one for the next tile only",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [Stay("inputs"), Part("Q", 0, 3)])
+def test_stays_and_parts_are_frozen(value):
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, next(iter(vars(value))), "C")
 
 
 def test_orders_that_cover():
@@ -237,6 +255,12 @@ def test_a_pool_keeps_no_weights():
 def test_a_deconv_has_no_dilation_phases():
     assert output_phases(Axis(8, 3, 4, 2, 3, 0, "deconv")) == 1
     assert output_phases(Axis(8, 3, 14, 2, 3)) == 3
+
+
+def test_phases_where_stride_and_dilation_share_a_factor():
+    """Steps of 4 and of 6 meet every 12: after 3 outputs, or 2 taps."""
+    axis = Axis(4, 3, 25, 4, 6)
+    assert (output_phases(axis), tap_phases(axis)) == (3, 2)
 
 
 def test_phases_are_written_with_their_modulus():
