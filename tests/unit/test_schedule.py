@@ -268,3 +268,7 @@ def test_phases_are_written_with_their_modulus():
     schedule = Schedule(strided, "outputs", "", ("C", "R%", "S%", "P%", "Q%", "K"))
     assert schedule.order_text == "C R%2 S%1 P%1 Q%2 K"
     assert transposed(("N", "P", "S", "H", "Q%")) == ("N", "Q", "R", "W", "P%")
+
+
+def test_a_mirrored_block():
+    assert Block(1, 2, 3, 4, 5, 6, 7).transposed() == Block(1, 2, 3, 5, 4, 7, 6)
