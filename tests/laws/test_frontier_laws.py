@@ -85,11 +85,9 @@ def test_a_larger_capacity_is_never_worse(seed, bits):
 @given(
     st.integers(4, 12), st.integers(4, 12), st.integers(6, 12),
 )  # fmt: skip
-def test_pinning(K, C, pixels):
-    """THEORY.md: keep one reloaded word over one gap. Each further word of a matmul's SRAM saves
-    a word or more until compulsory, but where an exchange ends a word or two short of the next."""
+def test_each_word_pinned_saves_one_or_more(K, C, pixels):
+    """THEORY.md: keep one reloaded word over one gap; where none is pinned it says nothing."""
     found = frontier(Conv("matmul", "conv", 1, K, C, 1, Axis(pixels, inputs=pixels), Axis(1)))
-    for point, following in pairwise(found.points):
-        assert point.steps == 0 or point.gain_bits >= point.step_bits
-        short = (following.bits - point.bits) // 8 - 1 - point.steps
-        assert short <= 2
+    pinned = [point for point in found.points if point.steps]
+    assert pinned
+    assert all(point.gain_bits >= point.step_bits for point in pinned)
