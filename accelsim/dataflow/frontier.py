@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, replace
-from functools import lru_cache
-from itertools import pairwise, product
 
 import numpy as np
 
 from accelsim.dataflow import spare, tiling
 from accelsim.dataflow.envelope import above, envelope
-from accelsim.dataflow.liveness import peak
 from accelsim.dataflow.residency import OnceOnly, once_only
 from accelsim.dataflow.schedule import (
     ONE_MAC,
     RESIDENTS,
     Block,
     Buffering,
-    Order,
     Resident,
     Schedule,
 )
-from accelsim.dataflow.tile_axes import axis_piece
+from accelsim.dataflow.tile_peaks import tile_peak_bits
 from accelsim.dataflow.tile_schedules import (
     exchange_schedule,
     exchanged,
@@ -29,8 +25,11 @@ from accelsim.dataflow.tile_schedules import (
     split_schedule,
 )
 from accelsim.dataflow.tiling import Cuts, cuts_of, exchanges, plain_tilings, uneven_splits
-from accelsim.workload.layer import Axis, Conv, Int64
+from accelsim.dataflow.treads import Base, Places, filled
+from accelsim.workload.layer import Conv, Int64
 
+_BASES = 4
+"""Schedules before a tread, besides the one at it, whose words may stay to fill it."""
 _SOURCES: tuple[Resident, ...] = ("outputs", "inputs", "weights")
 
 
@@ -39,7 +38,7 @@ class Point:
     """A point of a frontier: bits of SRAM and of traffic of one group.
 
     Up to `steps` further words of `step_bits` each save `gain_bits` of traffic each. `line` tells
-    where the schedule comes from, `staying` how many spare words stay.
+    where the schedule comes from, or `places` has it; `staying` is how many spare words stay.
     """
 
     bits: int
@@ -49,6 +48,7 @@ class Point:
     steps: int
     line: Int64 | None
     staying: int
+    places: Places | None = None
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,16 @@ class Frontier:
 
     def schedule(self, point: Point) -> Schedule:
         """The schedule of one of the points."""
-        if point.line is None:
+        if point.line is None and point.places is None:
             return self.once.schedule
         if self.is_turned:
             mirror = replace(self, layer=self.layer.transposed(), is_turned=False)
             return exchanged(mirror.schedule(point), self.layer)
+        if point.places is not None:
+            made = point.places.with_words(point.staying)
+            then = made.then and replace(made.then, layer=self.layer)
+            return replace(made, layer=self.layer, then=then)
+        assert point.line is not None
         source, place, kind = (
             int(point.line[at]) for at in (spare.SOURCE, spare.PLACE, spare.KIND)
         )
@@ -91,12 +96,7 @@ class Frontier:
         if not fitting:
             return None
         best = fitting[-1]
-        more = min((bits - best.bits) // best.step_bits, best.steps) if best.step_bits else 0
-        return replace(
-            best, bits=best.bits + more * best.step_bits,
-            traffic_bits=best.traffic_bits - more * best.gain_bits, steps=best.steps - more,
-            staying=best.staying + more,
-        )  # fmt: skip
+        return _after(best, min((bits - best.bits) // max(best.step_bits, 1), best.steps))
 
 
 def frontier(
@@ -116,55 +116,141 @@ def frontier(
         )
         once = once_only(layer, block=block, buffering=buffering, residents=residents)
         return replace(found, layer=layer, once=once, is_turned=True)
-    group = layer.group()
     once = once_only(layer, block=block, buffering=buffering, residents=residents)
-    widths = layer.widths
-    words = (group.weights_words, group.inputs_words, group.outputs_words)
-    least = sum(n * w for n, w in zip(words, (widths.weights, widths.inputs, widths.outputs)))  # noqa: B905
-    cuts = cuts_of(group, block)
-    points: list[Point] = []
-    stairs: tuple[Int64, ...] = ()
     copies = 2 if buffering == "double" else 1
-    end = once.peak.bits // copies
+    single: Buffering = "single" if buffering == "double" else buffering
+    group = layer.group()
+    cuts = cuts_of(group, block)
+    end, least = once.peak.bits // copies, _compulsory_bits(group)
+    last = Point(end, least, 0, 0, 0, None, 0)
+    found = Frontier(layer, cuts, buffering, (last,), (), once)
     if group.useful_macs:
-        single: Buffering = "single" if buffering == "double" else buffering
-        stairs = tuple(
-            _counted(cuts, stair, single) if name in residents else stair[:0]
-            for name, stair in zip(_SOURCES, plain_tilings(cuts, single, end), strict=True)
-        )
-        turned = cuts_of(group.transposed(), block.transposed())
-        nothing = np.zeros((0, tiling.FIELDS), dtype=np.int64)
-        more = (nothing, np.zeros((0, tiling.SPLIT_FIELDS), dtype=np.int64))
-        other = more[1]
-        if "outputs" in residents and single == "single":
-            more = exchanges(cuts, end), uneven_splits(cuts, end)
-            if group.rows != group.cols:  # of a square layer both ways are alike
-                other = uneven_splits(turned, end)
-        stairs = (*stairs, *more, other)
-        lines = [
-            spare.stay_lines(cuts, stairs[:4]),
-            spare.split_lines(cuts, stairs[4], spare.ROW_SPLITS),
-            spare.split_lines(turned, stairs[5], spare.COL_SPLITS),
-        ]
+        stairs, lines = _lines(cuts, single, residents, end)
         # what moves everything once in less is not of one tile: `once` may not know it
-        every = above(np.concatenate(lines), least)
-        rows = envelope(every, end)
-        for place, step in rows.tolist():
-            line = every[place]
-            bits, traffic, step_bits, gain, steps = (int(value) for value in line[:5])
-            points.append(
-                Point(
-                    copies * (bits + step * step_bits),
-                    traffic - step * gain,
-                    copies * step_bits,
-                    gain,
-                    steps - step,
-                    line,
-                    int(line[spare.BEGUN]) + step,
+        points = _points(above(lines, least), end)
+        found = replace(found, stairs=stairs, points=(*points, last))
+        if block == ONE_MAC and single == "single":
+            found = replace(found, points=_without_treads(found))
+    scaled = (
+        replace(point, bits=copies * point.bits, step_bits=copies * point.step_bits)
+        for point in found.points
+    )
+    return replace(found, points=tuple(scaled))
+
+
+def _compulsory_bits(group: Conv) -> int:
+    """Bits of one group's traffic if every word moves once."""
+    widths = group.widths
+    bits = group.weights_words * widths.weights + group.inputs_words * widths.inputs
+    return bits + group.outputs_words * widths.outputs
+
+
+def _lines(
+    cuts: Cuts, buffering: Buffering, residents: tuple[Resident, ...], end_bits: int
+) -> tuple[tuple[Int64, ...], Int64]:
+    """Staircases of every source, and the lines of them all."""
+    group = cuts.group
+    stairs = tuple(
+        _counted(cuts, stair, buffering) if name in residents else stair[:0]
+        for name, stair in zip(_SOURCES, plain_tilings(cuts, buffering, end_bits), strict=True)
+    )
+    turned = cuts_of(group.transposed(), cuts.block.transposed())
+    exchange = np.zeros((0, tiling.FIELDS), dtype=np.int64)
+    by_rows = by_cols = np.zeros((0, tiling.SPLIT_FIELDS), dtype=np.int64)
+    if "outputs" in residents and buffering == "single":
+        exchange, by_rows = exchanges(cuts, end_bits), uneven_splits(cuts, end_bits)
+        if group.rows != group.cols:  # of a square layer both ways are alike
+            by_cols = uneven_splits(turned, end_bits)
+    stairs = (*stairs, exchange, by_rows, by_cols)
+    lines = [
+        spare.stay_lines(cuts, stairs[:4]),
+        spare.split_lines(cuts, by_rows, spare.ROW_SPLITS),
+        spare.split_lines(turned, by_cols, spare.COL_SPLITS),
+    ]
+    return stairs, np.concatenate(lines)
+
+
+def _points(lines: Int64, end_bits: int) -> list[Point]:
+    """The points of the lower envelope of lines, below `end_bits`."""
+    points = []
+    for place, step in envelope(lines, end_bits).tolist():
+        bits, traffic, step_bits, gain, steps = (int(value) for value in lines[place, :5])
+        staying = int(lines[place, spare.BEGUN]) + step
+        bits, traffic = bits + step * step_bits, traffic - step * gain
+        points.append(Point(bits, traffic, step_bits, gain, steps - step, lines[place], staying))
+    return points
+
+
+def _without_treads(found: Frontier) -> tuple[Point, ...]:
+    """The points, and where they leave sizes out what words counted one by one save there."""
+    points, last = found.points, found.points[-1]
+    word = min(found.cuts.group.widths.live)
+    kept = [points[0]]
+    for at in range(1, len(points)):
+        _shorten(kept, points[at].bits)
+        following = _below(points[at], _end(kept[-1]).traffic_bits)
+        while following is not None:
+            here = _end(kept[-1])
+            if here.bits + word >= following.bits:
+                break
+            bases = (here, *(_end(base) for base in points[max(at - _BASES, 0) : at][::-1]))
+            tried = [Base(found.schedule(base), base.bits, base.traffic_bits) for base in bases]
+            steps = filled(tried, here.traffic_bits, following.bits, last.traffic_bits)
+            for step in steps:
+                _shorten(kept, step.bits)
+                kept.append(
+                    Point(step.bits, step.traffic_bits, 0, 0, 0, None, step.words, step.places)
                 )
-            )
-    points.append(Point(once.peak.bits, least, 0, 0, 0, None, 0))
-    return Frontier(layer, cuts, buffering, tuple(points), stairs, once)
+            following = _below(following, _end(kept[-1]).traffic_bits)
+            if not steps:
+                break
+        if following is not None:
+            kept.append(following)
+    return tuple(_merged(kept))
+
+
+def _shorten(points: list[Point], bits: int) -> None:
+    """Leave out what needs so many bits or more."""
+    while points and _end(points[-1]).bits >= bits:
+        gone = points.pop()
+        if gone.bits < bits:
+            points.append(replace(gone, steps=(bits - 1 - gone.bits) // gone.step_bits))
+
+
+def _below(point: Point, traffic_bits: int) -> Point | None:
+    """The point from the step on that moves less; None if none does."""
+    if point.traffic_bits < traffic_bits:
+        return point
+    more = (point.traffic_bits - traffic_bits) // point.gain_bits + 1 if point.steps else 1
+    return _after(point, more) if more <= point.steps else None
+
+
+def _after(point: Point, steps: int) -> Point:
+    """The point with so many of its steps taken."""
+    return replace(
+        point, bits=point.bits + steps * point.step_bits,
+        traffic_bits=point.traffic_bits - steps * point.gain_bits,
+        staying=point.staying + steps, steps=point.steps - steps,
+    )  # fmt: skip
+
+
+def _end(point: Point) -> Point:
+    return _after(point, point.steps)
+
+
+def _merged(points: list[Point]) -> list[Point]:
+    """The points, those that one more place each leads to as steps of one."""
+    merged: list[Point] = []
+    for point in points:
+        if merged and point.places and merged[-1].places == point.places:
+            before, base = _end(merged[-1]), merged[-1]
+            step, gain = point.bits - before.bits, before.traffic_bits - point.traffic_bits
+            alike = base.steps == 0 or (step, gain) == (base.step_bits, base.gain_bits)
+            if alike and point.staying == before.staying + 1:
+                merged[-1] = replace(base, step_bits=step, gain_bits=gain, steps=base.steps + 1)
+                continue
+        merged.append(point)
+    return merged
 
 
 def _counted(cuts: Cuts, stair: Int64, buffering: Buffering) -> Int64:
@@ -180,42 +266,3 @@ def _counted(cuts: Cuts, stair: Int64, buffering: Buffering) -> Int64:
     best = np.minimum.accumulate(stair[:, tiling.TRAFFIC])
     kept = np.r_[True, best[1:] < best[:-1]]
     return stair[kept]
-
-
-def tile_peak_bits(schedule: Schedule) -> int:
-    """The most live bits of any one tile that keeps nothing from others, by `liveness`."""
-    group, block = schedule.layer.group(), schedule.block
-    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    dims = group.dims
-    sizes = {dim: max(_lengths(begins.get(dim, (0,)), dims[dim])) for dim in "NKC"}
-    rows = _pieces(group.rows, begins.get("P", (0,)), begins.get("R", (0,)))
-    cols = _pieces(group.cols, begins.get("Q", (0,)), begins.get("S", (0,)))
-    most = 0
-    for row, col in product(rows, cols):
-        tile = replace(group, N=sizes["N"], K=sizes["K"], C=sizes["C"], rows=row, cols=col)
-        if tile.useful_macs:
-            most = max(most, _peak_bits(tile, schedule.order, block, schedule.buffering))
-    return most
-
-
-@lru_cache(maxsize=4096)
-def _peak_bits(tile: Conv, order: Order, block: Block, buffering: Buffering) -> int:
-    return peak(tile, order, block, buffering).bits
-
-
-def _lengths(begins: tuple[int, ...], extent: int) -> list[int]:
-    return [end - begin for begin, end in pairwise((*begins, extent))]
-
-
-@lru_cache(maxsize=1024)
-def _pieces(axis: Axis, begins: tuple[int, ...], tap_begins: tuple[int, ...]) -> tuple[Axis, ...]:
-    """The different axes that the pieces of a cut are."""
-    if len(begins) == len(tap_begins) == 1:
-        return (axis,)
-    found: dict[Axis, None] = {}
-    for low, high in pairwise((*begins, axis.outputs)):
-        for first, last in pairwise((*tap_begins, axis.taps)):
-            piece = axis_piece(axis, low, high, first, last)
-            if piece.useful_pairs:
-                found[piece] = None
-    return tuple(found)

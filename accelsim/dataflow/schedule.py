@@ -73,14 +73,16 @@ class Stay:
     word that its tile has no more use for stays if a later tile of the pass uses it; first come,
     first kept, at most `words` of them at a time (None: all), each until the last tile of the pass
     that uses it is done with it. With `next_only` a word stays if the very next tile uses it, which
-    may keep it again; that takes none of the places. Where a block is done with several words, they
-    come in the order of their last MACs in n, k, c, p, r, q, s.
+    may keep it again; that takes none of the places. With `through` both parts of a layer are one
+    pass; each of them has the same stay. Where a block is done with several words, they come in the
+    order of their last MACs in n, k, c, p, r, q, s.
     """
 
     operand: Resident
     depth: int = 0
     words: int | None = None
     next_only: bool = False
+    through: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ class Schedule:
     `turn_order`, if there is one, is the order of the tiles at both ends of the innermost cut,
     where one run through it turns into the next. With `part` the schedule covers that part of the
     layer alone, its cuts (and phases) counted from the part's begin, and `then` covers the rest,
-    with nothing kept from one to the other. Groups run one after another in the same way.
+    with nothing kept from one to the other but what stays `through`. Groups run one after another
+    in the same way.
     """
 
     layer: Conv
@@ -188,6 +191,9 @@ def _parts_fault(schedule: Schedule, part: Part, then: Schedule) -> tuple[str, s
         return "then.then", "a layer has two parts at most"
     if then.part is None or then.part.dim != part.dim:
         return "then.part", f"both parts lie along {part.dim}"
+    stays = [[stay for stay in each.tiling.stays if stay.through] for each in (schedule, then)]
+    if stays[0] != stays[1]:
+        return "then.tiling", "what stays through is the same in both parts"
     extent = schedule.layer.group().dims[part.dim]
     if not 0 == part.begin < part.end == then.part.begin < then.part.end == extent:
         return "part", f"two parts of {part.dim}, none empty, follow each other from 0 to {extent}"
@@ -202,6 +208,8 @@ def _run_fault(schedule: Schedule) -> tuple[str, str] | None:
         why = _order_fault(schedule, getattr(schedule, name), schedule.dims)
         if why is not None:
             return name, why
+    if schedule.part is None and any(stay.through for stay in schedule.tiling.stays):
+        return "tiling", "only in a layer of two parts something stays through"
     return _tiling_fault(schedule.tiling, schedule.dims)
 
 
@@ -248,6 +256,8 @@ def _tiling_fault(tiling: Tiling, dims: dict[str, int]) -> tuple[str, str] | Non
             return "tiling", f"{stay.operand} have one stay at most, and one for the next tile only"
         if stay.next_only and stay.words is not None:
             return "tiling", "what stays for the next tile only takes no places; leave out words"
+        if stay.through and (stay.depth or stay.next_only):
+            return "tiling", "what stays through has depth 0, and is not for the next tile only"
         if not 0 <= stay.depth <= len(tiling.cuts):
             return "tiling", f"a stay's depth counts cuts, 0 to {len(tiling.cuts)}"
         if stay.words is not None and stay.words < 1:

@@ -74,8 +74,8 @@ def replay(
     correct = True
     for group in chosen:
         run = _Run(schedule, capacity, seed + group, progress)
-        for layout in run.layouts:
-            run.part(layout)
+        for number in range(len(run.layouts)):
+            run.part(number)
         correct = run.outputs_are_right() and correct
         if run.state[machine.PEAK] <= total[machine.PEAK]:
             run.state[_PEAKS] = total[_PEAKS]
@@ -114,6 +114,7 @@ class _Run:
         self.fate = (*self.last, *placed, self.later, spilled, *self.soon)
         self.shared = (self.left, self.fate, data, self.limits, mode, self.state)
         self.layouts = [Layout(part) for part in (schedule, schedule.then) if part]
+        self.tiles = [list(layout.tiles()) for layout in self.layouts]
         for layout in self.layouts:
             found = marks.spread(layout.uses(layout.whole(), 2))
             self.later[found[:, 0]] = found[:, 1]
@@ -121,9 +122,10 @@ class _Run:
         self.state[machine.WRITE_O] = self.later.size - np.count_nonzero(self.later)
         self.tiles_done = self.macs_told = 0
 
-    def part(self, layout: Layout) -> None:
+    def part(self, number: int) -> None:
         """Run all tiles of a part; raises DoesNotFit."""
-        tiling, tiles = layout.schedule.tiling, list(layout.tiles())
+        layout, tiles = self.layouts[number], self.tiles[number]
+        tiling = layout.schedule.tiling
         self.limits[machine.MOST_W :] = machine.KEPT
         for stay in tiling.stays:
             if stay.words is not None:
@@ -136,6 +138,10 @@ class _Run:
                 for awaited in _awaited(stay, tiles, at):
                     uses = layout.uses(tiles[awaited].ranges, operand)
                     marks.await_tile(uses, waiting[operand], first + awaited)
+                if stay.through and at == number == 0:
+                    for later, tile_after in enumerate(self.tiles[1], first + len(tiles)):
+                        uses = self.layouts[1].uses(tile_after.ranges, operand)
+                        marks.await_tile(uses, self.last[operand], later)
             program = layout.program(tile)
             marks.begin(program.uses, self.left, self.later)
             self.state[machine.TILE] = first + at

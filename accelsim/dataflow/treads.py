@@ -1,0 +1,248 @@
+"""What further words save where the lines of `spare` end.
+
+For the best schedules each further word of SRAM saves a word of traffic, until all are moved once
+(THEORY.md section 3): one more place lets one more word stay from one tile to a later one. The
+closed forms of `spare` offer places only where they know the peak beside them. Between the end of a
+line and the next schedule, a tread, places are added to the schedule at hand or to one shortly
+before it. On small layers any operand that is fetched again is tried, for a pass over any loops,
+and what that costs and saves is counted MAC by MAC (`trace`); on large ones the law of
+`long_streams` says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from accelsim.dataflow.long_streams import inputs_saved, is_long, weights_saved
+from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
+from accelsim.dataflow.tile_peaks import tile_peaks
+from accelsim.dataflow.trace import Trace, trace
+from accelsim.workload.layer import Int64
+
+MOST_MACS = 1 << 17
+"""Useful MACs of a group up to which its schedules are counted MAC by MAC."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """A schedule one of whose operands has a number of places to stay, in one of its parts.
+
+    part: 0 or 1; None where the operand stays through both.
+    """
+
+    schedule: Schedule
+    part: int | None
+    operand: Resident
+    depth: int
+
+    def with_words(self, words: int) -> Schedule:
+        """The schedule with so many places; what else stays, stays."""
+        stay = Stay(self.operand, self.depth, words, through=self.part is None)
+        made = []
+        for number, part in enumerate(one for one in (self.schedule, self.schedule.then) if one):
+            tiling = part.tiling
+            if self.part in (None, number):
+                others = tuple(stay for stay in tiling.stays if not self._is_mine(stay))
+                tiling = replace(tiling, stays=(*others, *((stay,) if words else ())))
+            made.append(replace(part, tiling=tiling, then=None))
+        return replace(made[0], then=made[1]) if len(made) > 1 else made[0]
+
+    def _is_mine(self, stay: Stay) -> bool:
+        return stay.operand == self.operand and not stay.next_only
+
+
+@dataclass(frozen=True)
+class Base:
+    """A schedule, the bits it needs and the bits of traffic it moves."""
+
+    schedule: Schedule
+    bits: int
+    traffic_bits: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """Bits and traffic bits of a schedule with so many places."""
+
+    bits: int
+    traffic_bits: int
+    places: Places
+    words: int
+
+
+def filled(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
+    """Steps down from `traffic_bits` up to below `end_bits`.
+
+    bases: schedules to give places to; the first that any words help is taken. The steps ascend
+    strictly in bits and descend in traffic, which stays above `least`. Where words of one operand
+    leave sizes out, places for another are tried from the step before.
+    """
+    for base in bases:
+        find = _counted if base.schedule.layer.group().useful_macs <= MOST_MACS else _streamed
+        steps = find(base, traffic_bits, end_bits, least)
+        if steps:
+            break
+    else:
+        return []
+    word = min(bases[0].schedule.layer.widths.live)
+    found: list[Step] = []
+    for step in steps:
+        if found and step.bits > found[-1].bits + word:
+            found += _more(found[-1], bases, step.bits, least)
+        if not found or step.traffic_bits < found[-1].traffic_bits:
+            found.append(step)
+    return found + (
+        _more(found[-1], bases, end_bits, least) if end_bits > found[-1].bits + word else []
+    )
+
+
+def _more(step: Step, bases: Sequence[Base], end_bits: int, least: int) -> list[Step]:
+    """Steps down from a step."""
+    made = Base(step.places.with_words(step.words), step.bits, step.traffic_bits)
+    return filled([made, *bases[1:]], step.traffic_bits, end_bits, least)
+
+
+def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[Step]:
+    """The steps of that operand and pass which save most with the first place and with all."""
+    schedule, bits = base.schedule, base.bits
+    counter = trace(_bare(schedule))
+    rooms = {
+        places: (end_bits - 1 - bits) // getattr(schedule.layer.widths, _WIDTHS[places.operand])
+        for places, _ in _choices(schedule)
+    }
+    chosen: dict[Places, int] = {}
+    for most in (False, True):
+        steps = [
+            (step, begun)
+            for places, begun in _choices(schedule)
+            if rooms[places]
+            for step in [_step(counter, places, begun + (rooms[places] if most else 1))]
+            if least < step.traffic_bits < traffic_bits and step.bits < end_bits
+        ]
+        if steps:
+            step, begun = min(steps, key=lambda each: (each[0].traffic_bits, each[0].bits))
+            chosen[step.places] = begun
+    every = [
+        _step(counter, places, begun + words)
+        for places, begun in chosen.items()
+        for words in range(1, rooms[places] + 1)
+    ]
+    return _staircase(every, traffic_bits, end_bits, least)
+
+
+def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
+    """Those of the steps that go down from a traffic, below a size."""
+    found: list[Step] = []
+    for step in sorted(steps, key=lambda step: (step.bits, step.traffic_bits)):
+        if step.bits < end_bits and least < step.traffic_bits < traffic_bits:
+            traffic_bits = step.traffic_bits
+            found.append(step)
+    return found
+
+
+def _streamed(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[Step]:
+    """The steps of a schedule with no places yet, by the law of `long_streams`."""
+    steps: list[Step] = []
+    for places, floor, grows, width, saved in _streams(base):
+        room = max(end_bits - 1 - grows, 0) // width
+        fewer = (base.traffic_bits - traffic_bits) // width  # save more than that
+        first = int(np.searchsorted(saved, fewer, side="right"))
+        for words in range(first + 1, min(room, len(saved)) + 1):
+            bits = max(floor, grows + words * width)
+            traffic = base.traffic_bits - int(saved[words - 1]) * width
+            steps.append(Step(bits, traffic, places, words))
+    return _staircase(steps, traffic_bits, end_bits, least)
+
+
+@lru_cache(maxsize=256)
+def _streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
+    """What may stay, the bits needed however few words do, those that grow by a word's width with
+    each, the width, and the fetches that 1, 2, ... words save."""
+    parts = [part for part in (base.schedule, base.schedule.then) if part]
+    if any(stay.words for part in parts for stay in part.tiling.stays):
+        return []
+    if not any(map(is_long, parts)):
+        return []
+    peaks = [tile_peaks(part) for part in parts]
+    if max(map(max, peaks)) != base.bits:
+        return []
+    found = []
+    for number, part in enumerate(parts):
+        if not is_long(part):
+            continue
+        others = max((max(pair) for at, pair in enumerate(peaks) if at != number), default=0)
+        earlier, last = peaks[number]
+        cut = {each.dim for each in part.tiling.cuts}
+        widths = base.schedule.layer.widths
+        # psums that a tap tile does not visit are not in its own peak
+        if not cut & {"R", "S"} or earlier == base.bits:
+            places = Places(_reordered(base.schedule, number, "K"), number, "weights", "K" in cut)
+            floor = max(others, last)
+            found.append((places, floor, earlier, widths.weights, weights_saved(part)))
+        saved = inputs_saved(part)
+        places = Places(
+            _reordered(base.schedule, number, "NPQ"), number, "inputs", len(cut & set("NPQ"))
+        )
+        found.append((places, others, max(earlier, last), widths.inputs, saved))
+    return found
+
+
+def _reordered(schedule: Schedule, number: int, outer: str) -> Schedule:
+    """The schedule with the loops over some dims outermost in one of its parts."""
+    part = schedule.then if number else schedule
+    assert part is not None
+    cuts = sorted(part.tiling.cuts, key=lambda cut: (cut.dim not in outer, cut.dim in "RS"))
+    part = replace(part, tiling=replace(part.tiling, cuts=tuple(cuts)))
+    return replace(schedule, then=part) if number else part
+
+
+_WIDTHS = {"weights": "weights", "inputs": "inputs", "outputs": "psums"}
+
+
+def _choices(schedule: Schedule) -> list[tuple[Places, int]]:
+    """Every operand and pass that a part may have places for, and how many it has."""
+    found = []
+    parts = [part for part in (schedule, schedule.then) if part]
+    for number, part in enumerate(parts):
+        for operand, depth in product(RESIDENTS, range(len(part.tiling.cuts))):
+            own = _places(part, operand)
+            if not own or (own.words and own.depth >= depth and not own.through):
+                begun = own.words or 0 if own else 0
+                found.append((Places(schedule, number, operand, depth), begun))
+    for operand in RESIDENTS if len(parts) > 1 else ():
+        both = [_places(part, operand) for part in parts]
+        begun = max(own.words or 0 if own else 0 for own in both)
+        if not any(own and own.words is None for own in both):
+            found.append((Places(schedule, None, operand, 0), begun))
+    return found
+
+
+def _places(schedule: Schedule, operand: Resident) -> Stay | None:
+    """The stay of an operand that is not for the next tile only."""
+    return next(
+        (stay for stay in schedule.tiling.stays if stay.operand == operand and not stay.next_only),
+        None,
+    )
+
+
+def _step(counter: Trace, places: Places, words: int) -> Step:
+    made = places.with_words(words)
+    stays = [part.tiling.stays for part in (made, made.then) if part]
+    counted = counter.count(*stays)
+    layer = made.layer.group()
+    widths = layer.widths
+    traffic = counted.weights * widths.weights if layer.has_weights else 0
+    traffic += counted.inputs * widths.inputs + layer.outputs_words * widths.outputs
+    traffic += 2 * counted.psums * widths.psums
+    return Step(counted.bits, traffic, places, words)
+
+
+def _bare(schedule: Schedule) -> Schedule:
+    """The schedule with nothing that stays: all schedules of the same tiles and orders are one."""
+    then = schedule.then and _bare(schedule.then)
+    return replace(schedule, tiling=replace(schedule.tiling, stays=()), then=then)
