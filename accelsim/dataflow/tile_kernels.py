@@ -14,260 +14,195 @@ from numba import njit
 
 @njit(cache=True)
 def plain_kernel(numbers, ns, ks, cs, rows, cols):  # type: ignore[no-untyped-def]
-    """Staircases of outputs, inputs, weights resident; see `plain_tilings`."""
-    stairs = np.zeros((3, 256, 11), np.int64)
-    sizes = np.zeros(3, np.int64)
-    row_cuts, row_split, col_cuts, col_split = rows[0], rows[5], cols[0], cols[5]
-    one_tap = rows[2][0, 3] * cols[2][0, 3] == 1
-    for i in range(row_cuts.shape[0]):
-        for j in range(col_cuts.shape[0]):
-            pair = _pair(i, j, rows, cols, numbers[8])
-            stairs = _outputs_resident(
-                numbers, ns, ks, i, j, row_cuts, col_cuts, pair, stairs, sizes
-            )
-            stairs = _inputs_resident(
-                numbers, ns, cs, i, j, row_cuts, col_cuts, pair, stairs, sizes
-            )
-            # strips of one axis, swept along the other; none where nothing is shared by pixels
-            if (one_tap or pair[3] < _all_taps(i, j, rows, cols)) and (
-                row_split[i] or col_split[j]
-            ):
-                continue
-            for turned in range(2):
-                if turned == 0 and row_split[i] == 0:
-                    streams = _streams(i, j, rows, cols, numbers[8], pair[3], numbers[4] > 0)
-                elif turned == 1 and col_split[j] == 0:
-                    streams = _streams(j, i, cols, rows, numbers[8], pair[3], numbers[4] > 0)
-                else:
-                    continue
-                stairs = _weights_resident(
-                    numbers, ks, cs, i, j, row_cuts, col_cuts, pair, streams, turned, stairs, sizes
-                )
-    return (
-        stairs[0, : sizes[0]].copy(), stairs[1, : sizes[1]].copy(), stairs[2, : sizes[2]].copy(),
-    )  # fmt: skip
+    """Staircases of outputs, inputs, weights resident; see `plain_tilings`.
 
-
-# what `_pair` tells of a cut of rows and a cut of columns
-FED, OUTS, INS, TAPS, BAND, WAY, PSUMS = range(7)
-OVER_INPUTS, OVER_PHASE, OVER_PIXELS = 7, 9, 11  # two places each, see `_turns`
-TAPS_SURE, INPUTS_SURE, PHASE_SURE, IMAGES_SURE, PIXELS_SURE, FRAMES_SURE, HELD_SURE = range(13, 20)
-ONE_KIND = 20
-
-
-@njit(cache=True)
-def _pair(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
-    """Largest figures over the kinds of tile of a cut of rows and a cut of columns.
-
-    FED outputs fed by any tap; OUTS, INS, TAPS of a tile; BAND of inputs that live while taps are
-    swept, rows or columns first, plain or by stride phases (WAY says which is least); PSUMS live
-    while taps are swept; `_turns` of the taps while inputs, inputs of one phase, or pixels are
-    swept. The rest say whether the figures that a family adds up are those of one kind (3; 1 if it
-    may be that of the last tile alone): taps swept, inputs swept (by phases; several images),
-    pixels swept (several images), taps swept past inputs; ONE_KIND whether there is but one.
+    Of a cut of rows and one of columns the figures that need sweeps are counted when the operand
+    held, with a word of either stream, first makes a step that the staircase does not have.
     """
-    _, row_kinds, row_sizes, row_lengths, row_counts, _ = rows
-    _, col_kinds, col_sizes, col_lengths, col_counts, _ = cols
-    count = (row_kinds[i + 1] - row_kinds[i]) * (col_kinds[j + 1] - col_kinds[j])
-    kinds = np.zeros((count, 18), np.int64)
-    at = 0
-    for a in range(row_kinds[i], row_kinds[i + 1]):
-        for b in range(col_kinds[j], col_kinds[j + 1]):
-            kind = kinds[at]
-            at += 1
-            for size in range(4):
-                kind[size] = row_sizes[a, size] * col_sizes[b, size]
-            for way in range(4):
-                one = 6 if way >= 2 and row_lengths[a, 6] else 0
-                other = 6 if way >= 2 and col_lengths[b, 6] else 0
-                if way >= 2 and one == 0 and other == 0:
-                    kind[4 + way] = 1 << 60
-                elif way % 2 == 0:
-                    kind[4 + way] = _most_live(
-                        row_counts[a, one], row_lengths[a, one],
-                        col_counts[b, other], col_lengths[b, other],
-                    )  # fmt: skip
-                else:
-                    kind[4 + way] = _most_live(
-                        col_counts[b, other], col_lengths[b, other],
-                        row_counts[a, one], row_lengths[a, one],
-                    )  # fmt: skip
-            kind[8] = _most_live(
-                row_counts[a, 5], row_lengths[a, 5], col_counts[b, 5], col_lengths[b, 5]
-            )
-            for place, sweep in ((9, 1), (12, 7), (15, 4)):
-                one = sweep if row_lengths[a, sweep] else 1
-                other = sweep if col_lengths[b, sweep] else 1
-                if sweep == 7 and one == other == 1:  # no phases
-                    kind[12:15] = kind[9:12]
-                    continue
-                x = _inside(row_counts[a, one], row_lengths[a, one])
-                if sweep < 7 and (x == 2 or (x == 1 and _inside(
-                    col_counts[b, other], col_lengths[b, other]) == 2)):  # fmt: skip
-                    kind[place], kind[place + 1], kind[place + 2] = kind[3], kind[3], 1
-                    continue
-                kind[place], kind[place + 1], kind[place + 2] = _turns(
-                    row_counts[a, one], row_lengths[a, one],
-                    col_counts[b, other], col_lengths[b, other], is_conv == (sweep != 4),
-                )  # fmt: skip
-    pair = np.zeros(21, np.int64)
-    pair[ONE_KIND] = count == 1
-    if count == 0:
-        return pair
-    most = kinds[0].copy()
-    for at in range(1, count):
-        most = np.maximum(most, kinds[at])
-    way = int(np.argmin(most[4:8]))
-    pair[FED], pair[OUTS], pair[INS], pair[TAPS] = most[:4]
-    pair[BAND], pair[WAY], pair[PSUMS] = most[4 + way], way, most[8]
-    pair[7:9], pair[9:11], pair[11:13] = most[9:11], most[12:14], most[15:17]
-    for at in range(count):
-        same = kinds[at] == most
-        fed, ins = same[0], same[2]
-        # the last kind may be that of the last tile alone
-        sure = 3 if at < count - 1 or count == 1 else 1
-        pair[13] |= sure * (fed and same[4 + way])
-        pair[14] |= sure * (fed and same[9] and same[10] and kinds[at, 11])
-        pair[15] |= sure * (fed and same[12] and same[13] and kinds[at, 14])
-        pair[16] |= sure * (fed and same[3])
-        pair[17] |= sure * (ins and same[15] and same[16] and kinds[at, 17])
-        pair[18] |= sure * (ins and same[3])
-        pair[19] |= sure * (ins and same[1] and same[8])
-    return pair
+    return (
+        _outputs_resident(numbers, ns, ks, rows, cols),
+        _inputs_resident(numbers, ns, cs, rows, cols),
+        _weights_resident(numbers, ks, cs, rows, cols),
+    )
 
 
 @njit(cache=True)
-def _outputs_resident(numbers, ns, ks, i, j, row_cuts, col_cuts, pair, stairs, sizes):  # type: ignore[no-untyped-def]
+def _outputs_resident(numbers, ns, ks, rows, cols):  # type: ignore[no-untyped-def]
     """Tiles in n, k, p, q; inside them tap tiles between which the psums stay."""
-    N, K, C, pixels, w, u, o, ps, _, macs, bn, bk, bc, bt, bp, window, _, most_bits = numbers
-    new = np.zeros(11, np.int64)
-    new[7], new[8], new[9] = 0, i, j
-    loads = row_cuts[i, 3] * col_cuts[j, 3]
-    fetched = row_cuts[i, 2] * col_cuts[j, 2]
-    one_piece = row_cuts[i, 1] * col_cuts[j, 1] == 1
-    whole = one_piece or pair[1] == pair[0]  # each tap tile of the largest tile visits all outputs
+    N, K, C, pixels, w, u, o, ps, is_conv, macs, bn, bk, bc, bt, bp, window, _, most_bits = numbers
+    steps, pool, size = _empty_stair(11)
+    row_most, col_most = _largest(rows), _largest(cols)
+    new, figures = np.zeros(11, np.int64), np.zeros(12, np.int64)
     long = C >= 3 and macs
-    if not (long or one_piece):
-        return stairs
-    for n in range(ns.shape[0]):
-        t_n = ns[n, 1]
-        new[5] = n
-        weights = K * C * ns[n, 0] * loads * w + N * K * pixels * o
-        for k in range(ks.shape[0]):
-            t_k = ks[k, 1]
-            new[6] = k
-            new[1] = weights + N * C * ks[k, 0] * fetched * u
-            held = t_n * t_k * pair[0] * ps
-            if held >= most_bits and macs:
-                continue
-            if not macs:
-                held += bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
-            band = pair[4] if macs else pair[2]
-            new[0] = held + bc * t_n * band * u + bk * bc * bt * w
-            new[2], new[3] = pair[5] // 2, pair[5] % 2
-            new[10] = pair[13] * (long and whole and (t_k >= 2 or t_n * pair[0] == 1))
-            offered = one_piece or new[10] > 0
-            for phased in range(2 if t_n * pair[0] > 1 else 0):
-                between, at_tap = pair[7 + 2 * phased], pair[8 + 2 * phased]
-                sure = pair[14 + phased]
-                if phased and (between == pair[7] or not macs):
+    extra = 0 if macs else bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
+    for at in range(len(row_most) * len(col_most)):
+        i, j = _cuts_at(at, rows, cols)
+        one_piece = rows[0][i, 1] * cols[0][j, 1] == 1
+        if not (long or one_piece):
+            continue
+        fed, outs, ins, taps = row_most[i] * col_most[j]
+        whole = one_piece or outs == fed  # each tap tile of the largest tile visits all outputs
+        loads, fetched = rows[0][i, 3] * cols[0][j, 3], rows[0][i, 2] * cols[0][j, 2]
+        new[8], new[9], is_counted = i, j, False
+        for n in range(len(ns)):
+            t_n = ns[n, 1]
+            fixed = K * C * ns[n, 0] * loads * w + N * K * pixels * o
+            reached = 1 << 62
+            for k in range(len(ks) - 1, -1, -1):
+                t_k = ks[k, 1]
+                traffic = fixed + N * C * ks[k, 0] * fetched * u
+                held = t_n * t_k * fed * ps
+                if (held >= most_bits and macs) or traffic >= reached:
                     continue
-                if t_n > 1 or not macs:  # taps serve one image after another
-                    between = at_tap = between if phased and t_n == 1 else pair[3]
-                    sure = pair[16] * (t_n > 2 and not phased)
-                bits = held + bc * ((t_k - 1) * between + at_tap) * w
-                bits += (bc * t_n * pair[2] if window else bn * bc) * u
-                exact = sure * (long and whole)
-                if (one_piece or exact > 0) and (not offered or bits < new[0]):
-                    new[0], new[2], new[3], new[10], offered = bits, 2 + phased, 0, exact, True
-            if offered:
-                if new[10] == 0:
-                    new[10] = 2 * (long and pair[20])
-                stairs = _insert(stairs, sizes, 0, new)
-    return stairs
+                held += extra
+                reached = _reached(steps, size, held + u + w)
+                if traffic >= reached:
+                    continue
+                if not is_counted:
+                    figures, is_counted = _past_outputs(i, j, rows, cols, is_conv), True
+                band = figures[BAND] if macs else ins
+                new[0] = held + bc * t_n * band * u + bk * bc * bt * w
+                new[2], new[3] = figures[WAY] // 2, figures[WAY] % 2
+                new[10] = figures[TAPS_SURE] * (long and whole and (t_k >= 2 or t_n * fed == 1))
+                offered = one_piece or new[10] > 0
+                for phased in range(2 if t_n * fed > 1 else 0):
+                    between, at_tap = figures[2 + 2 * phased], figures[3 + 2 * phased]
+                    sure = figures[INPUTS_SURE + phased]
+                    if phased and (between == figures[OVER_INPUTS] or not macs):
+                        continue
+                    if t_n > 1 or not macs:  # taps serve one image after another
+                        between = at_tap = between if phased and t_n == 1 else taps
+                        sure = figures[IMAGES_SURE] * (t_n > 2 and not phased)
+                    bits = held + bc * ((t_k - 1) * between + at_tap) * w
+                    bits += (bc * t_n * ins if window else bn * bc) * u
+                    exact = sure * (long and whole)
+                    if (one_piece or exact > 0) and (not offered or bits < new[0]):
+                        new[0], new[2], new[3], new[10], offered = bits, 2 + phased, 0, exact, True
+                if offered:
+                    if new[10] == 0:
+                        new[10] = 2 * (long and figures[ONE_KIND])
+                    new[1], new[5], new[6] = traffic, n, k
+                    steps, pool = _insert(steps, pool, size, new)
+    return _rows(steps, pool, size)
 
 
 @njit(cache=True)
-def _inputs_resident(numbers, ns, cs, i, j, row_cuts, col_cuts, pair, stairs, sizes):  # type: ignore[no-untyped-def]
+def _inputs_resident(numbers, ns, cs, rows, cols):  # type: ignore[no-untyped-def]
     """Tiles in c, taps, n, p, q; halos stay where a tile's inputs outlive each k."""
-    N, K, C, pixels, w, u, o, ps, _, macs, bn, bk, bc, bt, bp, _, spills, most_bits = numbers
-    new = np.zeros(11, np.int64)
-    new[6], new[8], new[9] = 0, i, j
-    loads = row_cuts[i, 3] * col_cuts[j, 3]
-    visits = row_cuts[i, 4] * col_cuts[j, 4]
-    used = row_cuts[0, 4] * col_cuts[0, 4]
+    N, K, C, pixels, w, u, o, ps, is_conv, macs, bn, bk, bc, bt, bp, _, spills, most_bits = numbers
+    steps, pool, size = _empty_stair(11)
+    row_most, col_most = _largest(rows), _largest(cols)
+    new, figures = np.zeros(11, np.int64), np.zeros(7, np.int64)
+    used = rows[0][0, 4] * cols[0][0, 4]
     long = K >= 3 and macs
-    fetched, loops = row_cuts[i, 2] * col_cuts[j, 2], 2
-    if long:
-        along_cols = row_cuts[i, 2] * (col_cuts[j, 2] - col_cuts[j, 5])
-        along_rows = (row_cuts[i, 2] - row_cuts[i, 5]) * col_cuts[j, 2]
-        fetched = min(along_cols, along_rows)
-        loops = 0 if along_cols <= along_rows else 1
-    new[4] = loops
-    for n in range(ns.shape[0]):
-        t_n = ns[n, 1]
-        new[5] = n
-        fixed = K * C * ns[n, 0] * loads * w + N * K * pixels * o + N * C * fetched * u
-        for c in range(cs.shape[0]):
-            if cs[c, 0] * visits > used and not spills:
-                continue
-            t_c = cs[c, 1]
-            new[7] = c
-            new[1] = fixed + 2 * N * K * (cs[c, 0] * visits - used) * ps
-            held = t_n * t_c * pair[2] * u
-            if held >= most_bits and macs:
-                continue
-            extra = 0
-            if not macs:
-                extra = bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
-            between, at_tap = pair[11:13]
-            sure = pair[17]
-            if t_n > 1 or not macs:
-                between = at_tap = pair[3]
-                sure = pair[18] * (t_n > 2)
-            by_pixels = bk * ((t_c - bc) * between + bc * at_tap) * w + bn * bk * bp * ps
-            psums = pair[1] if t_c > bc or not macs else pair[6]
-            by_taps = bk * bc * bt * w + bk * t_n * psums * ps
-            new[0] = held + extra + min(by_pixels, by_taps)
-            if by_pixels <= by_taps:
-                new[2], new[10] = 4, sure * long
-            else:
-                new[2], new[10] = 5, pair[19] * (long and (t_c >= 2 or pair[3] == 1))
-            if new[10] == 0:
-                new[10] = 2 * (long and pair[20])
-            stairs = _insert(stairs, sizes, 1, new)
-    return stairs
+    extra = 0 if macs else bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
+    for at in range(len(row_most) * len(col_most)):
+        i, j = _cuts_at(at, rows, cols)
+        _, outs, ins, taps = row_most[i] * col_most[j]
+        loads, visits = rows[0][i, 3] * cols[0][j, 3], rows[0][i, 4] * cols[0][j, 4]
+        fetched, new[4] = rows[0][i, 2] * cols[0][j, 2], 2
+        if long:
+            along_cols = rows[0][i, 2] * (cols[0][j, 2] - cols[0][j, 5])
+            along_rows = (rows[0][i, 2] - rows[0][i, 5]) * cols[0][j, 2]
+            fetched, new[4] = min(along_cols, along_rows), along_cols > along_rows
+        new[8], new[9], is_counted = i, j, False
+        for n in range(len(ns)):
+            t_n = ns[n, 1]
+            fixed = K * C * ns[n, 0] * loads * w + N * K * pixels * o + N * C * fetched * u
+            reached = 1 << 62
+            for c in range(len(cs) - 1, -1, -1):
+                t_c = cs[c, 1]
+                traffic = fixed + 2 * N * K * (cs[c, 0] * visits - used) * ps
+                held = t_n * t_c * ins * u
+                if (held >= most_bits and macs) or traffic >= reached:
+                    continue
+                if cs[c, 0] * visits > used and not spills:
+                    continue
+                held += extra
+                reached = _reached(steps, size, held + w + ps)
+                if traffic >= reached:
+                    continue
+                if not is_counted:
+                    figures, is_counted = _past_inputs(i, j, rows, cols, is_conv), True
+                between, at_tap, sure = figures[:3]
+                if t_n > 1 or not macs:
+                    between = at_tap = taps
+                    sure = figures[4] * (t_n > 2)
+                by_pixels = bk * ((t_c - bc) * between + bc * at_tap) * w + bn * bk * bp * ps
+                psums = outs if t_c > bc or not macs else figures[3]
+                by_taps = bk * bc * bt * w + bk * t_n * psums * ps
+                new[0], new[1] = held + min(by_pixels, by_taps), traffic
+                if by_pixels <= by_taps:
+                    new[2], new[10] = 4, sure * long
+                else:
+                    new[2], new[10] = 5, figures[5] * (long and (t_c >= 2 or taps == 1))
+                if new[10] == 0:
+                    new[10] = 2 * (long and figures[6])
+                new[5], new[7] = n, c
+                steps, pool = _insert(steps, pool, size, new)
+    return _rows(steps, pool, size)
 
 
 @njit(cache=True)
-def _weights_resident(  # type: ignore[no-untyped-def]
-    numbers, ks, cs, i, j, row_cuts, col_cuts, pair, streams, turned, stairs, sizes
-):
+def _weights_resident(numbers, ks, cs, rows, cols):  # type: ignore[no-untyped-def]
     """Tiles in k, c, taps; strips of one axis inside them, between which the weights stay."""
-    N, K, C, pixels, w, u, o, ps, _, macs, bn, bk, bc, bt, bp, window, spills, most_bits = numbers
-    new = np.zeros(11, np.int64)
-    new[3], new[5], new[8], new[9] = turned, 0, i, j
-    fetched = row_cuts[i, 2] * col_cuts[j, 2]
-    visits = row_cuts[i, 4] * col_cuts[j, 4]
-    used = row_cuts[0, 4] * col_cuts[0, 4]
-    fixed = K * C * row_cuts[0, 3] * col_cuts[0, 3] * w + N * K * pixels * o
-    strips = row_cuts[i, 0] * col_cuts[j, 0]
-    extra = 0
-    if not macs:
-        extra = bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
-    for k in range(ks.shape[0]):
+    steps, pool, size = _empty_stair(11)
+    row_most, col_most = _largest(rows), _largest(cols)
+    row_taps, col_taps = (rows[5] == 0).sum(), (cols[5] == 0).sum()
+    one_tap = rows[2][0, 3] * cols[2][0, 3] == 1
+    for at in range(len(row_most) * len(col_most)):
+        i, j = _cuts_at(at, rows, cols)
+        # strips of one axis, swept along the other; none where nothing is shared by pixels
+        taps = row_most[i, 3] * col_most[j, 3]
+        all_taps = row_most[i % row_taps, 3] * col_most[j % col_taps, 3]
+        if (one_tap or taps < all_taps) and (rows[5][i] or cols[5][j]):
+            continue
+        for turned in range(2):
+            if (cols[5][j] if turned else rows[5][i]) == 0:
+                steps, pool = _weights_strips(
+                    numbers, ks, cs, rows, cols, i, j, row_most[i] * col_most[j], turned,
+                    steps, pool, size,
+                )  # fmt: skip
+    return _rows(steps, pool, size)
+
+
+@njit(cache=True)
+def _weights_strips(  # type: ignore[no-untyped-def]
+    numbers, ks, cs, rows, cols, i, j, most, turned, steps, pool, size
+):
+    """One cut of rows and columns of `_weights_resident`, rows or columns (turned) outside."""
+    N, K, C, pixels, w, u, o, ps, is_conv, macs, bn, bk, bc, bt, bp, window, spills, most_bits = (
+        numbers
+    )
+    _, _, ins, taps = most
+    fetched = rows[0][i, 2] * cols[0][j, 2]
+    visits, used = rows[0][i, 4] * cols[0][j, 4], rows[0][0, 4] * cols[0][0, 4]
+    fixed = K * C * rows[0][0, 3] * cols[0][0, 3] * w + N * K * pixels * o
+    strips = rows[0][i, 0] * cols[0][j, 0]
+    extra = 0 if macs else bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
+    new, streams, is_counted = np.zeros(11, np.int64), np.zeros((2, 7), np.int64), False
+    new[3], new[8], new[9] = turned, i, j
+    for k in range(len(ks)):
         t_k = ks[k, 1]
-        new[6] = k
-        for c in range(cs.shape[0]):
+        reached = 1 << 62
+        for c in range(len(cs) - 1, -1, -1):
+            t_c = cs[c, 1]
+            traffic = fixed + N * C * ks[k, 0] * fetched * u
+            traffic += 2 * N * K * (cs[c, 0] * visits - used) * ps
+            held = t_k * t_c * taps * w + extra
+            if (held >= most_bits and macs) or traffic >= reached:
+                continue
             if cs[c, 0] * visits > used and not spills:
                 continue
-            t_c = cs[c, 1]
-            new[7] = c
-            new[1] = fixed + N * C * ks[k, 0] * fetched * u
-            new[1] += 2 * N * K * (cs[c, 0] * visits - used) * ps
-            held = t_k * t_c * pair[3] * w + extra
-            if held >= most_bits and macs:
+            reached = _reached(steps, size, held + u + ps)
+            if traffic >= reached:
                 continue
+            if not is_counted:
+                is_counted = True
+                if turned:
+                    streams = _streams(j, i, cols, rows, is_conv, taps, w > 0)
+                else:
+                    streams = _streams(i, j, rows, cols, is_conv, taps, w > 0)
             least = 1 << 60
             for sweep in range(1 if window else 2):
                 live, between, at_tap, safe, in_two, in_more, safe_turn = streams[sweep]
@@ -276,7 +211,7 @@ def _weights_resident(  # type: ignore[no-untyped-def]
                 else:
                     mine, other, mine_bits, other_bits, block_other = t_k, t_c, ps, u, bc
                 if window or bp > 1:
-                    live = pair[2]
+                    live = ins
                 # one of the other operand at a time, or a channel of the stream at a time
                 bits = bn * (mine * live * mine_bits + block_other * bp * other_bits)
                 exact = (
@@ -293,10 +228,153 @@ def _weights_resident(  # type: ignore[no-untyped-def]
                 if (strips == 1 or exact) and bits < least:
                     least, new[2], new[10] = bits, 7 + 2 * sweep, exact
             if least < 1 << 60:
-                new[0] = held + least
+                new[0], new[1], new[6], new[7] = held + least, traffic, k, c
                 new[10] |= 2 * new[10]
-                stairs = _insert(stairs, sizes, 2, new)
-    return stairs
+                steps, pool = _insert(steps, pool, size, new)
+    return steps, pool
+
+
+@njit(cache=True)
+def _largest(axis):  # type: ignore[no-untyped-def]
+    """Of each cut, the most outputs fed by any tap, outputs, inputs, taps of a tile: (cuts, 4).
+
+    Rows and columns combine freely, so that those of a pair of cuts are products.
+    """
+    cuts, kinds, sizes = axis[:3]
+    most = np.zeros((len(cuts), 4), np.int64)
+    for cut in range(len(cuts)):
+        for kind in range(kinds[cut], kinds[cut + 1]):
+            most[cut] = np.maximum(most[cut], sizes[kind])
+    return most
+
+
+@njit(cache=True)
+def _cuts_at(at, rows, cols):  # type: ignore[no-untyped-def]
+    """The pair of cuts visited in the `at`-th place: those without tap tiles come first.
+
+    They move less, and of the many others few are left to count once they are known.
+    """
+    row_splits, col_splits = rows[5][-1] + 1, cols[5][-1] + 1
+    row_taps, col_taps = len(rows[5]) // row_splits, len(cols[5]) // col_splits
+    taps, splits = at // (row_splits * col_splits), at % (row_splits * col_splits)
+    return (
+        splits // col_splits * row_taps + taps // col_taps,
+        splits % col_splits * col_taps + taps % col_taps,
+    )
+
+
+# what `_past_outputs` tells of a cut of rows and a cut of columns
+BAND, WAY, OVER_INPUTS, OVER_PHASE = 0, 1, 2, 4  # of the last two two places each, see `_turns`
+TAPS_SURE, INPUTS_SURE, PHASE_SURE, IMAGES_SURE, ONE_KIND = range(6, 11)
+
+
+@njit(cache=True)
+def _past_outputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
+    """What streams past resident outputs: largest figures over the kinds of tile of two cuts.
+
+    BAND of inputs that live while taps are swept, rows or columns first, plain or by stride phases
+    (WAY says which is least); `_turns` of the taps while inputs, or inputs of one phase, are swept.
+    The rest say whether the figures that a family adds up are those of one kind (3; 1 if it may be
+    that of the last tile alone): taps swept, inputs swept (by phases; several images); ONE_KIND
+    whether there is but one.
+    """
+    _, row_kinds, row_sizes, row_lengths, row_counts, _ = rows
+    _, col_kinds, col_sizes, col_lengths, col_counts, _ = cols
+    count = (row_kinds[i + 1] - row_kinds[i]) * (col_kinds[j + 1] - col_kinds[j])
+    kinds = np.zeros((count, 12), np.int64)  # fed, taps, bands of four ways, turns, turns by phases
+    at = 0
+    for a in range(row_kinds[i], row_kinds[i + 1]):
+        for b in range(col_kinds[j], col_kinds[j + 1]):
+            kind = kinds[at]
+            at += 1
+            kind[0] = row_sizes[a, 0] * col_sizes[b, 0]
+            kind[1] = row_sizes[a, 3] * col_sizes[b, 3]
+            for phased in range(2):
+                one = 6 if phased and row_lengths[a, 6] else 0
+                other = 6 if phased and col_lengths[b, 6] else 0
+                if phased and one == other == 0:
+                    kind[4], kind[5] = 1 << 60, 1 << 60
+                    continue
+                row, row_length = row_counts[a, one], row_lengths[a, one]
+                col, col_length = col_counts[b, other], col_lengths[b, other]
+                kind[2 + 2 * phased] = _most_live(row, row_length, col, col_length)
+                kind[3 + 2 * phased] = _most_live(col, col_length, row, row_length)
+            kind[6:9] = _turns_of(a, b, rows, cols, 1, is_conv)
+            if row_lengths[a, 7] or col_lengths[b, 7]:
+                kind[9:12] = _turns_of(a, b, rows, cols, 7, is_conv)
+            else:
+                kind[9:12] = kind[6:9]
+    found = np.zeros(11, np.int64)
+    found[ONE_KIND] = count == 1
+    if count == 0:
+        return found
+    most = kinds[0].copy()
+    for at in range(1, count):
+        most = np.maximum(most, kinds[at])
+    way = int(np.argmin(most[2:6]))
+    found[BAND], found[WAY] = most[2 + way], way
+    found[2:4], found[4:6] = most[6:8], most[9:11]
+    for at in range(count):
+        same = kinds[at] == most
+        if same[0]:
+            # the last kind may be that of the last tile alone
+            sure = 3 if at < count - 1 or count == 1 else 1
+            found[TAPS_SURE] |= sure * same[2 + way]
+            found[INPUTS_SURE] |= sure * (same[6] and same[7] and kinds[at, 8])
+            found[PHASE_SURE] |= sure * (same[9] and same[10] and kinds[at, 11])
+            found[IMAGES_SURE] |= sure * same[1]
+    return found
+
+
+@njit(cache=True)
+def _past_inputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
+    """What streams past resident inputs: largest figures over the kinds of tile of two cuts: (7).
+
+    `_turns` of the taps while pixels are swept, and whether the two are those of one kind, as in
+    `_past_outputs`; psums that live while taps are swept; whether the largest figures of one kind
+    are inputs and taps, inputs and outputs and psums; whether there is but one kind.
+    """
+    _, row_kinds, row_sizes, row_lengths, row_counts, _ = rows
+    _, col_kinds, col_sizes, col_lengths, col_counts, _ = cols
+    count = (row_kinds[i + 1] - row_kinds[i]) * (col_kinds[j + 1] - col_kinds[j])
+    kinds = np.zeros((count, 7), np.int64)  # turns; psums; outputs, inputs, taps
+    most = np.zeros(7, np.int64)
+    at = 0
+    for a in range(row_kinds[i], row_kinds[i + 1]):
+        for b in range(col_kinds[j], col_kinds[j + 1]):
+            kinds[at, :3] = _turns_of(a, b, rows, cols, 4, not is_conv)
+            kinds[at, 3] = _most_live(
+                row_counts[a, 5], row_lengths[a, 5], col_counts[b, 5], col_lengths[b, 5]
+            )
+            kinds[at, 4:] = row_sizes[a, 1:] * col_sizes[b, 1:]
+            most = np.maximum(most, kinds[at])
+            at += 1
+    found = np.zeros(7, np.int64)
+    found[0], found[1], found[3], found[6] = most[0], most[1], most[3], count == 1
+    for at in range(count):
+        same = kinds[at] == most
+        if same[5]:
+            sure = 3 if at < count - 1 or count == 1 else 1
+            found[2] |= sure * (same[0] and same[1] and kinds[at, 2])
+            found[4] |= sure * same[6]
+            found[5] |= sure * (same[4] and same[3])
+    return found
+
+
+@njit(cache=True)
+def _turns_of(a, b, rows, cols, sweep, rising):  # type: ignore[no-untyped-def]
+    """`_turns` of the taps of a kind of tile; of a sweep by phases, where an axis has them."""
+    one = sweep if rows[3][a, sweep] else 1
+    other = sweep if cols[3][b, sweep] else 1
+    row, row_length, col, col_length = (
+        rows[4][a, one], rows[3][a, one], cols[4][b, other], cols[3][b, other],
+    )  # fmt: skip
+    if sweep < 7:  # all taps live at a position inside all windows
+        inside = _inside(row, row_length)
+        if inside == 2 or (inside == 1 and _inside(col, col_length) == 2):
+            taps = rows[2][a, 3] * cols[2][b, 3]
+            return taps, taps, 1
+    return _turns(row, row_length, col, col_length, rising)
 
 
 @njit(cache=True)
@@ -307,8 +385,7 @@ def exchange_kernel(numbers, slabs, tilings, ks):  # type: ignore[no-untyped-def
     begins and ends, and the n, row and column cut.
     """
     N, K, C, pixels, u, v, o, p, fed, most_bits = numbers
-    stairs = np.zeros((1, 256, 11), np.int64)
-    size = np.zeros(1, np.int64)
+    steps, pool, size = _empty_stair(11)
     new = np.zeros(11, np.int64)
     new[10] = 3
     for y, tiles, first, last, n, i, j in tilings:
@@ -328,20 +405,27 @@ def exchange_kernel(numbers, slabs, tilings, ks):  # type: ignore[no-untyped-def
                 if (x if kind == 0 else y) < 2:
                     continue
                 new[4] = 3 + kind
+                gain, reached = K * (tiles - 1) * u + turns * v, 1 << 62
+                if kind == 1:
+                    gain = N * fed * (n_k - 1) * v + k_turns * u
                 for b in slabs:
+                    if base - b * gain >= reached:
+                        continue
                     if kind == 0:
                         bits = _slab_bits(b, x, y, u, v, p, tiles > 1)
-                        saved = b * (K * (tiles - 1) * u + turns * v)
                     else:
                         bits = _slab_bits(b, y, x, v, u, p, n_k > 1)
-                        saved = b * (N * fed * (n_k - 1) * v + k_turns * u)
                     if bits >= most_bits:
                         break
+                    # what is reached at this size is less than larger slabs need to be of use
+                    reached = _reached(steps, size, bits)
+                    if base - b * gain >= reached:
+                        continue
                     if 2 * b < C:
                         bits = max(bits, main)
-                    new[0], new[1], new[7] = bits, base - saved, b
-                    stairs = _insert(stairs, size, 0, new)
-    return stairs[0, : size[0]].copy()
+                    new[0], new[1], new[7] = bits, base - b * gain, b
+                    steps, pool = _insert(steps, pool, size, new)
+    return _rows(steps, pool, size)
 
 
 @njit(cache=True)
@@ -369,45 +453,84 @@ def uneven_kernel(numbers, ns, ks, heights, sums, whole, cols):  # type: ignore[
     (P + 1, 2): for each height, up to how many bands from the top have whole windows but the first,
     from the bottom but the last.
     """
-    N, K, C, P, pixels, w, u, o, ps, is_conv, most_bits, padded = numbers
-    stairs = np.zeros((3 * P, 64, 11), np.int64)
-    sizes = np.zeros(3 * P, np.int64)
-    new = np.zeros(11, np.int64)
-    for h in range(3 * P if padded else P):
+    P, padded = numbers[3], numbers[11]
+    bands = np.zeros((256, 11), np.int64)
+    begins = np.zeros(3 * P + 1, np.int64)
+    for h in range(3 * P):
         # inside bands come in twos at least; the one at the top is alone if it is over a half
-        if padded and (2 * h > P > h or P <= h < P + P // 2 - 1):
+        begins[h + 1] = begins[h]
+        if (not padded and h >= P) or (padded and (2 * h > P > h or P <= h < P + P // 2 - 1)):
             continue
-        for j in range(cols[0].shape[0]):
-            if cols[0][j, 1] != 1:
-                continue
-            pair = _pair(h, j, heights, cols, is_conv)
-            loads = sums[h, 1] * cols[0][j, 3]
-            fetched = sums[h, 0] * cols[0][j, 2]
-            for n in range(ns.shape[0]):
-                n_n, t_n, _ = ns[n]
-                for k in range(ks.shape[0]):
-                    n_k, t_k, _ = ks[k]
-                    new[1] = K * C * n_n * loads * w + N * C * n_k * fetched * u
-                    held = t_n * t_k * pair[0] * ps
-                    if held >= most_bits:
-                        continue
-                    new[5], new[6], new[9] = n, k, j
-                    least = 1 << 60
-                    if pair[13] and (t_k >= 2 or t_n * pair[0] == 1):
-                        least = t_n * pair[4] * u + w
-                        new[2], new[3], new[10] = pair[5] // 2, pair[5] % 2, pair[13]
-                    for phased in range(2 if t_n == 1 and pair[0] > 1 else 0):
-                        bits = ((t_k - 1) * pair[7 + 2 * phased] + pair[8 + 2 * phased]) * w + u
-                        if pair[14 + phased] and bits < least:
-                            least, new[2], new[3], new[10] = bits, 2 + phased, 0, pair[14 + phased]
-                    if least < 1 << 60:
-                        new[0] = held + least
-                        stairs = _insert(stairs, sizes, h, new)
-    best = np.zeros((1, 512, 20), np.int64)
-    size = np.zeros(1, np.int64)
+        found = _bands(numbers, ns, ks, heights, sums, h, cols)
+        begins[h + 1] += len(found)
+        while begins[h + 1] > len(bands):
+            bands = np.concatenate((bands, np.zeros_like(bands)))
+        bands[begins[h] : begins[h + 1]] = found
+    return _joined(numbers, ns, ks, sums, whole, cols, bands, begins)
+
+
+@njit(cache=True)
+def _bands(numbers, ns, ks, heights, sums, h, cols):  # type: ignore[no-untyped-def]
+    """Pareto set of the tilings of a band of a height."""
+    N, K, C, _, _, w, u, _, ps, is_conv, most_bits, _ = numbers
+    steps, pool, size = _empty_stair(11)
+    new, figures = np.zeros(11, np.int64), np.zeros(12, np.int64)
+    for j in range(cols[0].shape[0]):
+        if cols[0][j, 1] != 1:
+            continue
+        loads = sums[h, 1] * cols[0][j, 3]
+        fetched = sums[h, 0] * cols[0][j, 2]
+        fed = 0
+        for b in range(cols[1][j], cols[1][j + 1]):
+            fed = max(fed, heights[2][h, 0] * cols[2][b, 0])
+        new[9], is_counted = j, False
+        for n in range(len(ns)):
+            n_n, t_n, _ = ns[n]
+            reached = 1 << 62
+            for k in range(len(ks) - 1, -1, -1):
+                n_k, t_k, _ = ks[k]
+                traffic = K * C * n_n * loads * w + N * C * n_k * fetched * u
+                held = t_n * t_k * fed * ps
+                if held >= most_bits or traffic >= reached:
+                    continue
+                reached = _reached(steps, size, held + u + w)
+                if traffic >= reached:
+                    continue
+                if not is_counted:
+                    figures, is_counted = _past_outputs(h, j, heights, cols, is_conv), True
+                least = 1 << 60
+                if figures[TAPS_SURE] and (t_k >= 2 or t_n * fed == 1):
+                    least = t_n * figures[BAND] * u + w
+                    new[2], new[3], new[10] = (
+                        figures[WAY] // 2,
+                        figures[WAY] % 2,
+                        figures[TAPS_SURE],
+                    )
+                for phased in range(2 if t_n == 1 and fed > 1 else 0):
+                    between, at_tap = figures[2 + 2 * phased], figures[3 + 2 * phased]
+                    bits = ((t_k - 1) * between + at_tap) * w + u
+                    sure = figures[INPUTS_SURE + phased]
+                    if sure and bits < least:
+                        least, new[2], new[3], new[10] = bits, 2 + phased, 0, sure
+                if least < 1 << 60:
+                    new[0], new[1], new[5], new[6] = held + least, traffic, n, k
+                    steps, pool = _insert(steps, pool, size, new)
+    return _rows(steps, pool, size)
+
+
+@njit(cache=True)
+def _joined(numbers, ns, ks, sums, whole, cols, tiles, begins):  # type: ignore[no-untyped-def]
+    """Pareto set of two parts, of bands of two heights; tiles: those of each height one by one."""
+    N, K, C, P, pixels, w, u, o, _, _, most_bits, padded = numbers
+    steps, pool, size = _empty_stair(20)
     point = np.zeros(20, np.int64)
-    costs = np.zeros((2, stairs.shape[1]), np.int64)
     once = N * K * pixels * o
+    # traffic of a tiling: so much for each tap and for each input that its bands use
+    a_tap, an_input = np.zeros(begins[-1], np.int64), np.zeros(begins[-1], np.int64)
+    for at in range(begins[-1]):
+        n, k, j = tiles[at, 5], tiles[at, 6], tiles[at, 9]
+        a_tap[at] = K * C * ns[n, 0] * cols[0][j, 3] * w
+        an_input[at] = N * C * ks[k, 0] * cols[0][j, 2] * u
     for one in range(1, P):
         for m in range(max((P - 1) // one - 1, 1), (P - 1) // one + 1):
             rest = P - m * one
@@ -418,24 +541,20 @@ def uneven_kernel(numbers, ns, ks, heights, sums, whole, cols):  # type: ignore[
                 # a part of several bands has one inside; its need is that of the whole band
                 first = one - 1 if m > 1 or not padded else P + one - 1
                 second = other - 1 if bands > 1 or not padded else 2 * P + other - 1
-                inputs = sums[P + one - 1] + (m - 1) * sums[one - 1]
-                inputs_below = sums[2 * P + other - 1] + (bands - 1) * sums[other - 1]
-                for at in range(sizes[first]):
-                    n, k, j = stairs[first, at, 5], stairs[first, at, 6], stairs[first, at, 9]
-                    costs[0, at] = K * C * ns[n, 0] * inputs[1] * cols[0][j, 3] * w
-                    costs[0, at] += N * C * ks[k, 0] * inputs[0] * cols[0][j, 2] * u
-                for at in range(sizes[second]):
-                    n, k, j = stairs[second, at, 5], stairs[second, at, 6], stairs[second, at, 9]
-                    costs[1, at] = K * C * ns[n, 0] * inputs_below[1] * cols[0][j, 3] * w
-                    costs[1, at] += N * C * ks[k, 0] * inputs_below[0] * cols[0][j, 2] * u
-                a, b = 0, 0
-                while a < sizes[first] and b < sizes[second]:
-                    point[0] = max(stairs[first, a, 0], stairs[second, b, 0])
-                    if point[0] >= most_bits:
+                inputs, taps = sums[P + one - 1] + (m - 1) * sums[one - 1]
+                inputs_below, taps_below = sums[2 * P + other - 1] + (bands - 1) * sums[other - 1]
+                a, b, reached = begins[first], begins[second], 1 << 62
+                while a < begins[first + 1] and b < begins[second + 1]:
+                    bits = max(tiles[a, 0], tiles[b, 0])
+                    if bits >= most_bits:
                         break
-                    point[1] = once + costs[0, a] + costs[1, b]
-                    if not _is_beaten(best, size, 0, point):
-                        above, below = stairs[first, a], stairs[second, b]
+                    traffic = once + taps * a_tap[a] + inputs * an_input[a]
+                    traffic += taps_below * a_tap[b] + inputs_below * an_input[b]
+                    if traffic < reached:
+                        reached = _reached(steps, size, bits)
+                    if traffic < reached:
+                        above, below = tiles[a], tiles[b]
+                        point[0], point[1] = bits, traffic
                         point[2:7] = above[2], above[3], above[5], above[6], above[9]
                         point[7:10] = one, m, above[0]
                         point[10:15] = below[2], below[3], below[5], below[6], below[9]
@@ -443,29 +562,17 @@ def uneven_kernel(numbers, ns, ks, heights, sums, whole, cols):  # type: ignore[
                         # of two bands with padding above, the whole one is the last
                         alone = padded and m == 2 and cols[0][above[9], 0] == 1
                         point[18], point[19] = above[10] & 2 and not alone, below[10] & 2
-                        best = _insert(best, size, 0, point)
+                        steps, pool = _insert(steps, pool, size, point)
                     # the part that holds less takes its next step
-                    next_a = stairs[first, a + 1, 0] if a + 1 < sizes[first] else 1 << 60
-                    next_b = stairs[second, b + 1, 0] if b + 1 < sizes[second] else 1 << 60
-                    if next_a == 1 << 60 and next_b == 1 << 60:
+                    next_a = tiles[a + 1, 0] if a + 1 < begins[first + 1] else 1 << 60
+                    next_b = tiles[b + 1, 0] if b + 1 < begins[second + 1] else 1 << 60
+                    if next_a == next_b == 1 << 60:
                         break
                     if next_a <= next_b:
                         a += 1
                     else:
                         b += 1
-    return best[0, : size[0]].copy()
-
-
-@njit(cache=True)
-def _all_taps(i, j, rows, cols):  # type: ignore[no-untyped-def]
-    """Most taps of a tap tile that are used anywhere in the layer."""
-    row_taps, col_taps = i % (rows[5] == 0).sum(), j % (cols[5] == 0).sum()
-    row, col = 0, 0
-    for a in range(rows[1][row_taps], rows[1][row_taps + 1]):
-        row = max(row, rows[2][a, 3])
-    for b in range(cols[1][col_taps], cols[1][col_taps + 1]):
-        col = max(col, cols[2][b, 3])
-    return row * col
+    return _rows(steps, pool, size)
 
 
 @njit(cache=True)
@@ -600,46 +707,72 @@ def _at_tap(live, born, dying, only, apart, rising):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def _insert(stairs, sizes, which, candidate):  # type: ignore[no-untyped-def]
+def _empty_stair(fields):  # type: ignore[no-untyped-def]
+    """A staircase without steps: steps (3, room), pool (room, fields), size (1).
+
+    Of each step bits, traffic, and where in the pool its row is: rows stay where they are while
+    steps come and go. Beyond the last step are the places that are free.
+    """
+    steps = np.zeros((3, 256), np.int64)
+    steps[2] = np.arange(256)
+    return steps, np.zeros((256, fields), np.int64), np.zeros(1, np.int64)
+
+
+@njit(cache=True)
+def _rows(steps, pool, size):  # type: ignore[no-untyped-def]
+    """The rows of a staircase in ascending bits."""
+    return pool[steps[2, : size[0]]]
+
+
+@njit(cache=True)
+def _insert(steps, pool, size, row):  # type: ignore[no-untyped-def]
     """Add a candidate to a staircase if nothing there is as small and as frugal."""
-    if _is_beaten(stairs, sizes, which, candidate):
-        return stairs
-    stair, size = stairs[which], sizes[which]
-    bits, traffic = candidate[0], candidate[1]
-    low = _place(stair, size, bits)
-    begin = low - 1 if low > 0 and stair[low - 1, 0] == bits else low
+    bits, traffic, count = row[0], row[1], size[0]
+    begin = _place(steps, count, bits)
+    if begin > 0 and steps[1, begin - 1] <= traffic:
+        return steps, pool
+    if begin > 0 and steps[0, begin - 1] == bits:
+        begin -= 1
     end = begin
-    while end < size and stair[end, 1] >= traffic:
+    while end < count and steps[1, end] >= traffic:
         end += 1
     if end == begin:
-        if size == stairs.shape[1]:
-            stairs = np.concatenate((stairs, np.zeros_like(stairs)), axis=1)
-            stair = stairs[which]
-        for at in range(size, begin, -1):
-            stair[at] = stair[at - 1]
-        sizes[which] += 1
+        if count == steps.shape[1]:
+            more = np.zeros_like(steps)
+            more[2] = np.arange(count, 2 * count)
+            steps = np.concatenate((steps, more), axis=1)
+            pool = np.concatenate((pool, np.zeros_like(pool)))
+        free = steps[2, count]
+        for at in range(count, begin, -1):
+            steps[0, at], steps[1, at] = steps[0, at - 1], steps[1, at - 1]
+            steps[2, at] = steps[2, at - 1]
+        steps[2, begin] = free
     else:
-        for at in range(end, size):
-            stair[at - end + begin + 1] = stair[at]
-        sizes[which] -= end - begin - 1
-    stair[begin] = candidate
-    return stairs
+        gone = end - begin - 1
+        for at in range(end, count if gone else 0):
+            steps[0, at - gone], steps[1, at - gone] = steps[0, at], steps[1, at]
+            steps[2, at - gone], steps[2, at] = steps[2, at], steps[2, at - gone]
+    size[0] = count - (end - begin) + 1
+    steps[0, begin], steps[1, begin] = bits, traffic
+    for at in range(len(row)):
+        pool[steps[2, begin], at] = row[at]
+    return steps, pool
 
 
 @njit(cache=True)
-def _is_beaten(stairs, sizes, which, candidate):  # type: ignore[no-untyped-def]
-    """Whether something in a staircase is as small and as frugal as a candidate."""
-    low = _place(stairs[which], sizes[which], candidate[0])
-    return low > 0 and stairs[which, low - 1, 1] <= candidate[1]
+def _reached(steps, size, bits):  # type: ignore[no-untyped-def]
+    """The least traffic of a staircase at a size."""
+    place = _place(steps, size[0], bits)
+    return steps[1, place - 1] if place else 1 << 62
 
 
 @njit(cache=True)
-def _place(stair, size, bits):  # type: ignore[no-untyped-def]
+def _place(steps, count, bits):  # type: ignore[no-untyped-def]
     """How many steps of a staircase need no more bits."""
-    low, high = 0, size
+    low, high = 0, count
     while low < high:
         middle = (low + high) // 2
-        if stair[middle, 0] <= bits:
+        if steps[0, middle] <= bits:
             low = middle + 1
         else:
             high = middle
