@@ -33,6 +33,8 @@ def _envelope(lines, end_bits):  # type: ignore[no-untyped-def]
     leaves it when it has no steps left or another is; rates spare the divisions of most checks.
     """
     rows = np.zeros((64, 2), np.int64)
+    kept = np.flatnonzero(_may_be_least(lines, end_bits))
+    lines = lines[kept]
     count = len(lines)
     begin, traffic = lines[:, 0].copy(), lines[:, 1].copy()
     gain, steps = lines[:, 3].copy(), lines[:, 4].copy()
@@ -52,9 +54,11 @@ def _envelope(lines, end_bits):  # type: ignore[no-untyped-def]
             mine, beaten = _value(lines[arrived], at), False
             for place in range(runners):
                 i = racing[place]
-                if value[place] <= mine and rate[i] >= rate[arrived] and end[i] >= end[arrived]:
-                    beaten = True
+                beaten = rate[i] >= rate[arrived] and end[i] >= end[arrived]
+                gap = mine - int(value[place])
+                if beaten and _stays_above(lines[arrived], lines[i], gap, at):
                     break
+                beaten = False
             if not beaten:
                 racing[runners], value[runners] = arrived, mine
                 runners += 1
@@ -69,26 +73,56 @@ def _envelope(lines, end_bits):  # type: ignore[no-untyped-def]
             now = best
             if total == rows.shape[0]:
                 rows = np.concatenate((rows, np.zeros_like(rows)))
-            rows[total, 0] = now
+            rows[total, 0] = kept[now]
             rows[total, 1] = min((at - lines[now, 0]) // step[now], lines[now, 4])
             total += 1
         following = lines[arrived, 0] if arrived < count else end_bits
         left = 0
         for place in range(runners):
             i = racing[place]
-            beaten = value[place] >= least and rate[i] <= rate[now] and end[i] <= end[now]
+            gap = int(value[place]) - least
+            beaten = rate[i] <= rate[now] and end[i] <= end[now]
+            beaten = beaten and _stays_above(lines[i], lines[now], gap, at)
             if i != now and (end[i] <= at or beaten):
                 continue
             racing[left] = i
             left += 1
-            # the sizes at which it may overtake, one step to spare
-            gap = value[place] - least
-            closer = (rate[i] - rate[now]) * (following - at + step[i] + step[now])
+            # either may be a step ahead of its straight line
+            closer = max(rate[i] - rate[now], 0) * (following - at) + gain[i] + gain[now]
             if i != now and (closer > gap or end[now] < following):
-                following = min(following, _overtakes(lines[i], lines[now], at, following))
+                following = _overtakes(lines[i], lines[now], at, following)
         runners = left
         at = following
     return rows[:total].copy()
+
+
+@njit(cache=True)
+def _may_be_least(lines, end_bits):  # type: ignore[no-untyped-def]
+    """Which lines are ever below the staircase of where lines begin, or a step of it.
+
+    A line falls and a step does not: if below a step at all, it is so at the step's last size.
+    """
+    kept = np.zeros(len(lines), np.bool_)
+    makers = np.zeros(len(lines), np.int64)
+    steps, least = 0, 1 << 62
+    for i in range(len(lines)):
+        if lines[i, 1] < least:
+            makers[steps], least = i, lines[i, 1]
+            kept[i] = True
+            steps += 1
+    level = lines[makers[:steps], 1]
+    last = np.append(lines[makers[1:steps], 0], end_bits) - 1.0
+    here = 0
+    for i in range(len(lines)):
+        bits, traffic, step, gain = lines[i, :4]
+        while here < steps - 1 and last[here] < bits:
+            here += 1
+        lowest, rate = traffic - gain * lines[i, 4], gain / max(step, 1)
+        at = here
+        while not kept[i] and at < steps and level[at] > lowest:
+            kept[i] = traffic - rate * (last[at] - bits) < level[at] + 1
+            at += 1
+    return kept
 
 
 @njit(cache=True)
@@ -100,27 +134,39 @@ def _value(line, bits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _stays_above(line, other, gap, at):  # type: ignore[no-untyped-def]
+    """Whether a line that is `gap` above another at a size, less steep and no longer, stays so.
+
+    Of lines in equal steps one may come first in each; of others each may lag by a step.
+    """
+    if line[2] != other[2]:
+        return gap >= line[3] + other[3]
+    if line[2] == 0 or (at - line[0]) % line[2] <= (at - other[0]) % other[2]:
+        return gap >= 0
+    return gap >= line[3]
+
+
+@njit(cache=True)
 def _overtakes(line, other, at, limit):  # type: ignore[no-untyped-def]
-    """The first size above `at`, below `limit`, where a line is below another; else `limit`."""
-    step = (at - line[0]) // line[2] + 1
-    last = min(line[4], (limit - 1 - line[0]) // line[2])
-    if step > last or _value(line, line[0] + last * line[2]) >= _value(
-        other, line[0] + last * line[2]
-    ):
-        # lines are straight up to their ends: look at the other's end too
-        if other[2] == 0:
-            return limit
-        end = (other[0] + other[2] * other[4] - line[0]) // line[2]
-        if end < step or end > last:
-            return limit
-        if _value(line, line[0] + end * line[2]) >= _value(other, line[0] + end * line[2]):
-            return limit
-        last = end
-    while step < last:
-        middle = (step + last) // 2
-        size = line[0] + middle * line[2]
-        if _value(line, size) < _value(other, size):
-            last = middle
-        else:
-            step = middle + 1
-    return line[0] + step * line[2]
+    """The first size above `at`, below `limit`, where a line is below another; else `limit`.
+
+    It comes to be so where it takes a step. While both go down, what is between them at every
+    `period`-th of its steps changes by the same `closer`; then the other stays where it is.
+    """
+    _, traffic, step, gain, steps = line[:5]
+    begin, end = line[0], other[0] + other[2] * other[4]
+    if gain == 0:
+        return limit
+    first = (at - begin) // step + 1
+    found = max(first, (traffic - other[1] + other[3] * other[4]) // gain + 1)
+    if begin + first * step < end:
+        period = other[2] // np.gcd(step, other[2])
+        closer = period * gain - period * step // other[2] * other[3]
+        for taken in range(first, first + period):
+            above = traffic - gain * taken - _value(other, begin + taken * step)
+            if above >= 0 and closer <= 0:
+                continue
+            later = above // closer + 1 if above >= 0 else 0
+            if begin + (taken + later * period) * step < end:
+                found = min(found, taken + later * period)
+    return min(begin + found * step, limit) if found <= steps else limit
