@@ -595,25 +595,28 @@ def _streams(i, j, outer, inner, is_conv, all_taps, weighty):  # type: ignore[no
             for b in range(b_kinds[j], b_kinds[j + 1]):
                 whole = a_sizes[a, 3] * b_sizes[b, 3]
                 full = whole == all_taps or not weighty
+                one, other = a_counts[a, words], b_counts[b, words]
+                w_one, w_other = a_counts[a, taps], b_counts[b, taps]
                 for x in range(a_lengths[a, words]):
+                    apart = one[5, x] == 0 or (one[3, x] == 1 and one[4, x] == 1)
                     for y in range(b_lengths[b, words]):
-                        live, born, dying, only, _, _ = _live(
-                            a_counts[a, words], x, b_counts[b, words], y
+                        live, born, dying, only, _, _ = _live(one, x, other, y)
+                        if live < min(best, max(best_turn, best_tap)) and live <= min(
+                            best_turn, best_tap
+                        ):
+                            continue  # no figure is more than all that live
+                        turn = live - min(born, dying)
+                        at_tap, sure = _at_tap(
+                            live, born, dying, only, apart, is_conv or sweep == 1
                         )
                         w_live, w_born, w_dying, w_only, w_unborn, w_dead = _live(
-                            a_counts[a, taps], x, b_counts[b, taps], y
+                            w_one, x, w_other, y
                         )
                         inside = full and (
                             not weighty or w_live - w_born - w_dying + w_only == whole
                         )
                         staying = full and ((w_unborn == 0 and w_born == 0) or (
                             w_dead == 0 and w_dying == 0))  # fmt: skip
-                        turn = live - min(born, dying)
-                        one = a_counts[a, words, :, x]
-                        apart = one[5] == 0 or (one[3] == 1 and one[4] == 1)
-                        at_tap, sure = _at_tap(
-                            live, born, dying, only, apart, is_conv or sweep == 1
-                        )
                         if live > best:
                             best, safe, safe_strips, safe_between = live, 0, 0, 0
                         if live == best:
@@ -676,9 +679,11 @@ def _turns(one, one_length, other, other_length, rising):  # type: ignore[no-unt
     """
     between, at_tap, alone = 0, 0, 0
     for x in range(one_length):
+        apart = one[5, x] == 0 or (one[3, x] == 1 and one[4, x] == 1)
         for y in range(other_length):
             live, born, dying, only, _, _ = _live(one, x, other, y)
-            apart = one[5, x] == 0 or (one[3, x] == 1 and one[4, x] == 1)
+            if live <= min(between, at_tap) and (alone or live < max(between, at_tap)):
+                continue  # neither figure is more than all that live
             here = live - min(born, dying)
             tap, sure = _at_tap(live, born, dying, only, apart, rising)
             if here > between or tap > at_tap:
