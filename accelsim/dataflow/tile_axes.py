@@ -73,6 +73,7 @@ class AxisTiles:
         return split * len(self.tap_begins) + tap_split
 
 
+@lru_cache(maxsize=1024)
 def even_splits(extent: int, block: int) -> tuple[tuple[int, ...], ...]:
     """Splits of a dim into tiles that are whole blocks: for every useful size, where tiles begin.
 

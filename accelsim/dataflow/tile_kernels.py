@@ -282,6 +282,7 @@ def _past_outputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
     _, col_kinds, col_sizes, col_lengths, col_counts, _ = cols
     count = (row_kinds[i + 1] - row_kinds[i]) * (col_kinds[j + 1] - col_kinds[j])
     kinds = np.zeros((count, 12), np.int64)  # fed, taps, bands of four ways, turns, turns by phases
+    most = np.zeros(12, np.int64)
     at = 0
     for a in range(row_kinds[i], row_kinds[i + 1]):
         for b in range(col_kinds[j], col_kinds[j + 1]):
@@ -299,30 +300,31 @@ def _past_outputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
                 col, col_length = col_counts[b, other], col_lengths[b, other]
                 kind[2 + 2 * phased] = _most_live(row, row_length, col, col_length)
                 kind[3 + 2 * phased] = _most_live(col, col_length, row, row_length)
-            kind[6:9] = _turns_of(a, b, rows, cols, 1, is_conv)
+            kind[6], kind[7], kind[8] = _turns_of(a, b, rows, cols, 1, is_conv)
             if row_lengths[a, 7] or col_lengths[b, 7]:
-                kind[9:12] = _turns_of(a, b, rows, cols, 7, is_conv)
+                kind[9], kind[10], kind[11] = _turns_of(a, b, rows, cols, 7, is_conv)
             else:
-                kind[9:12] = kind[6:9]
+                kind[9], kind[10], kind[11] = kind[6], kind[7], kind[8]
+            for place in range(12):
+                most[place] = max(most[place], kind[place])
     found = np.zeros(11, np.int64)
     found[ONE_KIND] = count == 1
-    if count == 0:
-        return found
-    most = kinds[0].copy()
-    for at in range(1, count):
-        most = np.maximum(most, kinds[at])
-    way = int(np.argmin(most[2:6]))
+    way = 0
+    for other in range(1, 4):
+        way = other if most[2 + other] < most[2 + way] else way
     found[BAND], found[WAY] = most[2 + way], way
-    found[2:4], found[4:6] = most[6:8], most[9:11]
+    found[2], found[3], found[4], found[5] = most[6], most[7], most[9], most[10]
     for at in range(count):
-        same = kinds[at] == most
-        if same[0]:
+        kind = kinds[at]
+        if kind[0] == most[0]:
             # the last kind may be that of the last tile alone
             sure = 3 if at < count - 1 or count == 1 else 1
-            found[TAPS_SURE] |= sure * same[2 + way]
-            found[INPUTS_SURE] |= sure * (same[6] and same[7] and kinds[at, 8])
-            found[PHASE_SURE] |= sure * (same[9] and same[10] and kinds[at, 11])
-            found[IMAGES_SURE] |= sure * same[1]
+            found[TAPS_SURE] |= sure * (kind[2 + way] == most[2 + way])
+            over_inputs = kind[6] == most[6] and kind[7] == most[7] and kind[8]
+            over_phase = kind[9] == most[9] and kind[10] == most[10] and kind[11]
+            found[INPUTS_SURE] |= sure * over_inputs
+            found[PHASE_SURE] |= sure * over_phase
+            found[IMAGES_SURE] |= sure * (kind[1] == most[1])
     return found
 
 
@@ -342,22 +344,25 @@ def _past_inputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
     at = 0
     for a in range(row_kinds[i], row_kinds[i + 1]):
         for b in range(col_kinds[j], col_kinds[j + 1]):
-            kinds[at, :3] = _turns_of(a, b, rows, cols, 4, not is_conv)
-            kinds[at, 3] = _most_live(
+            kind = kinds[at]
+            at += 1
+            kind[0], kind[1], kind[2] = _turns_of(a, b, rows, cols, 4, not is_conv)
+            kind[3] = _most_live(
                 row_counts[a, 5], row_lengths[a, 5], col_counts[b, 5], col_lengths[b, 5]
             )
-            kinds[at, 4:] = row_sizes[a, 1:] * col_sizes[b, 1:]
-            most = np.maximum(most, kinds[at])
-            at += 1
+            for size in range(1, 4):
+                kind[3 + size] = row_sizes[a, size] * col_sizes[b, size]
+            for place in range(7):
+                most[place] = max(most[place], kind[place])
     found = np.zeros(7, np.int64)
     found[0], found[1], found[3], found[6] = most[0], most[1], most[3], count == 1
     for at in range(count):
-        same = kinds[at] == most
-        if same[5]:
+        kind = kinds[at]
+        if kind[5] == most[5]:
             sure = 3 if at < count - 1 or count == 1 else 1
-            found[2] |= sure * (same[0] and same[1] and kinds[at, 2])
-            found[4] |= sure * same[6]
-            found[5] |= sure * (same[4] and same[3])
+            found[2] |= sure * (kind[0] == most[0] and kind[1] == most[1] and kind[2])
+            found[4] |= sure * (kind[6] == most[6])
+            found[5] |= sure * (kind[4] == most[4] and kind[3] == most[3])
     return found
 
 
