@@ -5,12 +5,37 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 Value = int | float | str
 Row = dict[str, Value]
+
+
+class LazyRows(Sequence[Row]):
+    """Rows that are all made when the first of them is looked at."""
+
+    def __init__(self, make: Callable[[], Sequence[Row]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _rows(self) -> Sequence[Row]:
+        return self._make()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Row]: ...
+    def __getitem__(self, at: int | slice) -> Row | Sequence[Row]:
+        return self._rows[at]
 
 
 @dataclass(frozen=True)
@@ -21,7 +46,7 @@ class Result:
     """
 
     meta: Mapping[str, Any]
-    table: tuple[Row, ...]
+    table: Sequence[Row]
     summary: Mapping[str, Any]
 
     def rows(self) -> list[Row]:
@@ -43,7 +68,7 @@ class Result:
 
     def to_json(self) -> str:
         """Return `{"meta", "rows", "summary"}` as JSON text."""
-        whole = {"meta": self.meta, "rows": self.table, "summary": self.summary}
+        whole = {"meta": self.meta, "rows": list(self.table), "summary": self.summary}
         return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
     def to_dataframe(self) -> Any:

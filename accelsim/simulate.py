@@ -149,7 +149,7 @@ def layer_need(
         bits = words * min(layer.widths.inputs, layer.widths.outputs)
         return LayerNeed(layer, None, peak, peak, peak, bits, words)
     found = once_only(layer, block=block, buffering=buffering, residents=residents)
-    _conserve(found.schedule)
+    conserve(found.schedule)
     tile = tile_footprint(layer, block=block, buffering=buffering, residents=residents)
     group, order = layer.group(), found.schedule.order
     parted = found.peak
@@ -159,8 +159,8 @@ def layer_need(
     return LayerNeed(layer, found.schedule, found.peak, parted, tile, *bound)
 
 
-def _conserve(schedule: Schedule) -> None:
-    """Every useful MAC done, every used weight and input read: raises RuntimeError if not."""
+def conserve(schedule: Schedule) -> None:
+    """Every useful MAC is done, every used weight and input read: raises RuntimeError if not."""
     group = schedule.layer.group()
     if not group.useful_macs:
         return

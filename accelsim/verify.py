@@ -100,7 +100,7 @@ def verify_frontier(
     known: dict[tuple[Layer, int], Row] = {}
     table = []
     for row, claim in zip(claimed.table, claimed.claims, strict=True):
-        key = changed(claim.layer, name=""), claim.sram_bits
+        key = changed(claim.layer, name=""), claim.point.bits
         if key not in known:
             name = f"{row['layer']} {row['sram_bytes']} B"
             tell = _teller(progress, name, claim.layer.useful_macs)
@@ -118,9 +118,9 @@ def _counted_claim(
     try:
         if claim.schedule is None:
             assert isinstance(claim.layer, Stream)
-            done = replay_stream(claim.layer, claim.sram_bits, buffering)
+            done = replay_stream(claim.layer, claim.point.bits, buffering)
         else:
-            done = execute(claim.schedule, claim.sram_bits, seed=seed, progress=tell)
+            done = execute(claim.schedule, claim.point.bits, seed=seed, progress=tell)
     except DoesNotFit as error:
         bits, moved, right = error.bits, (0, 0, 0, 0, 0), False
     else:
@@ -129,7 +129,7 @@ def _counted_claim(
             done.weights_read_words, done.inputs_read_words, done.outputs_write_words,
             done.psums_read_words, done.psums_write_words,
         )  # fmt: skip
-    agrees = right and bits == claim.sram_bits and moved == claim.traffic
+    agrees = right and bits == claim.point.bits and moved == claim.traffic
     names = ("weights_read", "inputs_read", "outputs_write", "psums_read", "psums_write")
     return {
         "counted_sram_bits": bits,

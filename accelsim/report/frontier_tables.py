@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from accelsim.report.tables import column_text, kib_text, show_cell, widths_text
@@ -10,7 +11,7 @@ from accelsim.results import Row
 from accelsim.units import format_bytes
 
 if TYPE_CHECKING:
-    from accelsim.frontiers import FrontierResult
+    from accelsim.frontiers import Claim, FrontierResult, LayerClaims
 
 TIMES = (8, 4, 2, 1.5, 1.1, 1)
 """Multiples of compulsory traffic whose sizes a network's table shows."""
@@ -22,10 +23,10 @@ def frontier_text(result: FrontierResult, terminal_columns: int | None = None) -
     All rows of one layer, or of all layers at one size; else a line per layer with the SRAM, in
     KiB, at which its traffic comes down to 8, 4, 2, 1.5, 1.1 and 1 times the compulsory.
     """
-    by_layer = rows_by_layer(result)
-    one_each = all(len(rows) == 1 for rows in by_layer.values())
+    many = len(result.layers) > 1
+    one_each = all(len(own.claims) == 1 for own in result.layers)
     below = [frontier_assumptions(result)]
-    if len(by_layer) > 1 and not one_each:
+    if many and not one_each:
         columns = [
             ("layer", show_cell("layer")),
             ("op", show_cell("op")),
@@ -33,11 +34,11 @@ def frontier_text(result: FrontierResult, terminal_columns: int | None = None) -
             *((f"KiB at {times:g}x", show_cell(f"at_{times:g}")) for times in TIMES),
             ("rows", show_cell("rows")),
         ]
-        rows = [_sizes(own) for own in by_layer.values()]
+        rows = _sizes(result.layers)
         below = [*_answer(result), *below]
         return column_text(columns, rows, None, below, terminal_columns)
     columns = [
-        *([("layer", show_cell("layer"))] if len(by_layer) > 1 else []),
+        *([("layer", show_cell("layer"))] if many else []),
         ("KiB", kib_text("sram_bytes")),
         ("MB", lambda row: f"{int(row['dram_bytes']) / 1e6:,.2f}"),
         ("times", lambda row: f"{float(row['dram_x']):.3f}x"),
@@ -55,7 +56,7 @@ def frontier_text(result: FrontierResult, terminal_columns: int | None = None) -
         once = f"once every word is moved once, in {format_bytes(int(last['sram_bytes']))}"
         first = f"{len(result.table)} sizes; the last is {once}."
         below = [first, *below]
-    elif len(by_layer) > 1:
+    elif many:
         total = sum(int(row["dram_bytes"]) for row in result.table)
         least = int(result.summary["compulsory_bytes"])
         text = f"{total / 1e6:,.2f} MB cross the chip edge, {total / least:.2f} times the"
@@ -63,19 +64,11 @@ def frontier_text(result: FrontierResult, terminal_columns: int | None = None) -
     return column_text(columns, list(result.table), None, below, terminal_columns)
 
 
-def rows_by_layer(result: FrontierResult) -> dict[str, list[Row]]:
-    """The rows of each layer, in order."""
-    found: dict[str, list[Row]] = {}
-    for row in result.table:
-        found.setdefault(str(row["layer"]), []).append(row)
-    return found
-
-
 def frontier_assumptions(result: FrontierResult) -> str:
     """One line: convention, buffering, block and widths, and whether anyone set the widths."""
-    schedules = [claim.schedule for claim in result.claims if claim.schedule is not None]
-    block = str(schedules[0].block) if schedules else ""
-    widths = widths_text({claim.layer.widths for claim in result.claims}, result.networks)
+    last = (own.claims[-1].schedule for own in result.layers)
+    block = next((str(schedule.block) for schedule in last if schedule), "")
+    widths = widths_text({own.layer.widths for own in result.layers}, result.networks)
     return (
         f"Counted with convention {result.meta['convention']}, buffering "
         f"{result.meta['buffering']}, block {block or 'one MAC'}, {widths}."
@@ -86,31 +79,46 @@ def _psums(row: Row) -> int:
     return int(row["psums_read_words"]) + int(row["psums_write_words"])
 
 
-def _sizes(rows: list[Row]) -> Row:
-    """One layer's line: the SRAM at which its traffic comes down to each multiple."""
-    found: Row = {
-        "layer": rows[0]["layer"],
-        "op": rows[0]["op"],
-        "compulsory_bytes": rows[0]["compulsory_bytes"],
-        "rows": len(rows),
-    }
-    for times in TIMES:
-        size = _reached(rows, times * int(rows[0]["compulsory_bytes"]))
-        found[f"at_{times:g}"] = f"{size / 1024:,.2f}" if size > 5 else "<0.01"
-    return found
+def _sizes(layers: Sequence[LayerClaims]) -> list[Row]:
+    """A line per layer: the SRAM at which its traffic comes down to each multiple."""
+    known: dict[int, Row] = {}
+    rows: list[Row] = []
+    for own in layers:
+        least, key = own.compulsory_bytes, id(own.claims)
+        if key not in known:
+            sizes = _reached(own.claims, [times * least for times in TIMES])
+            known[key] = {
+                f"at_{times:g}": f"{size / 1024:,.2f}" if size > 5 else "<0.01"
+                for times, size in zip(TIMES, sizes, strict=True)
+            }
+        names: Row = {"layer": own.name, "op": own.op}
+        rows.append(names | {"compulsory_bytes": least, "rows": len(own.claims)} | known[key])
+    return rows
 
 
-def _reached(rows: list[Row], dram_bytes: float) -> int:
-    """The least SRAM, in bytes, whose traffic is no more than this; pinned words count."""
-    for at, row in enumerate(rows):
-        size, over = int(row["sram_bytes"]), int(row["dram_bytes"]) - dram_bytes
-        if over <= 0:
-            return size
-        end = int(rows[at + 1]["sram_bytes"]) if at + 1 < len(rows) else size
-        gain, most = float(row["pin_gain_x"]), min(int(row["pin_sram_bytes"]), end - size)
-        if gain and over <= gain * most:
-            return size + int(-(-over // gain))
-    return int(rows[-1]["sram_bytes"])
+def _reached(claims: Sequence[Claim], dram_bytes: Sequence[float]) -> list[int]:
+    """The least SRAM, in bytes, for each of these descending figures of traffic."""
+    sizes: list[int] = []
+    at = 0
+    for most in dram_bytes:
+        while (size := _size_for(claims, at, most)) is None:
+            at += 1
+        sizes.append(size)
+    return sizes
+
+
+def _size_for(claims: Sequence[Claim], at: int, dram_bytes: float) -> int | None:
+    """Bytes with which a claim comes down to this traffic, words pinned up to the next claim's.
+
+    None if it does not, unless it is the last.
+    """
+    claim = claims[at]
+    over = claim.dram_bytes - dram_bytes
+    if over <= 0 or at + 1 == len(claims):
+        return claim.sram_bytes
+    pinned = min(claim.pin_sram_bytes, claims[at + 1].sram_bytes - claim.sram_bytes)
+    gain = claim.pin_gain_x
+    return claim.sram_bytes + int(-(-over // gain)) if gain and over <= gain * pinned else None
 
 
 def _answer(result: FrontierResult) -> list[str]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from cases import random_layer
 
+from accelsim.dataflow.frontier import Point
 from accelsim.dataflow.frontier import frontier as layer_frontier
 from accelsim.dataflow.tile_traffic import tile_text, traffic_words
 from accelsim.frontiers import Claim, TooLittleSram, frontier, layer_claims, padded, staircase
@@ -53,7 +54,7 @@ def test_rows_descend_and_end_at_min_sram(seed):
     traffic = [claim.dram_bytes for claim in claims]
     assert sizes == sorted(set(sizes)) and traffic == sorted(set(traffic), reverse=True)
     assert claims[-1].traffic[:3] == layer.words and claims[-1].traffic[3:] == (0, 0)
-    assert all(8 * claim.sram_bytes >= claim.sram_bits for claim in claims)
+    assert all(8 * claim.sram_bytes >= claim.point.bits for claim in claims)
 
 
 def test_one_size_is_the_last_row_that_fits_and_what_more_is_pinned():
@@ -62,9 +63,13 @@ def test_one_size_is_the_last_row_that_fits_and_what_more_is_pinned():
     for at, claim in enumerate(every):
         (same,) = layer_claims(layer, sram=claim.sram_bytes)
         assert same.traffic == claim.traffic
-        if claim.steps and at + 1 < len(every) and every[at + 1].sram_bytes > claim.sram_bytes + 1:
+        if (
+            claim.point.steps
+            and at + 1 < len(every)
+            and every[at + 1].sram_bytes > claim.sram_bytes + 1
+        ):
             (more,) = layer_claims(layer, sram=claim.sram_bytes + 1)
-            assert claim.dram_bytes - more.dram_bytes == claim.gain_bits // claim.step_bits
+            assert claim.dram_bytes - more.dram_bytes == claim.gain_bits // claim.point.step_bits
 
 
 def test_padding_as_input():
@@ -81,16 +86,14 @@ def test_padding_as_input():
 
 def test_staircase_adds_layers_up():
     """By hand: two layers at 10 and 20 bytes, at 15 and 40; the second pins a word a byte."""
-    stream = Stream("s", "add", 1, 1, 2, 1, 2, 2)
-    one = [
-        Claim(stream, None, 80, 10, (0, 100, 0, 0, 0)),
-        Claim(stream, None, 0, 20, (0, 50, 0, 0, 0)),
-    ]
-    two = [
-        Claim(stream, None, 120, 15, (0, 80, 0, 0, 0), 8, 16, 10),
-        Claim(stream, None, 320, 40, (0, 40, 0, 0, 0)),
-    ]
+
+    def claim(sram: int, dram: int, *pins: int) -> Claim:
+        stream = Stream("s", "add", 1, 1, dram, 0, 2, 2)
+        return Claim(stream, Point(8 * sram, 8 * dram, *(pins or (0, 0, 0)), None, 0), sram)
+
+    one, two = [claim(10, 100), claim(20, 50)], [claim(15, 80, 8, 16, 10), claim(40, 40)]
     assert staircase([one, two]) == [[15, 180], [20, 120], [40, 90]]
+    assert staircase([one, two, one, two]) == [[15, 360], [20, 240], [40, 180]]
     assert staircase([]) == []
 
 
