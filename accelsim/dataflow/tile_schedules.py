@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from accelsim.dataflow import spare, tiling
 from accelsim.dataflow.residency import without_idle_loops
 from accelsim.dataflow.schedule import (
+    Block,
     Buffering,
     Cut,
     Order,
@@ -67,14 +69,8 @@ def schedule_of(
     staying: int = 0,
 ) -> Schedule:
     """The schedule that a candidate of `tiling` stands for, with so many spare words staying."""
-    family = int(candidate[tiling.FAMILY])
-    resident, name, loops = _ORDERS[family]
-    order = tuple(loops.split())
-    if cuts.block.has_window:
-        order = tuple({"H": "P", "W": "Q"}.get(loop, loop) for loop in order)
-        order = tuple(dict.fromkeys(order))
-    order = transposed(order) if candidate[tiling.TURNED] else order
-    order = without_idle_loops(cuts.group, cuts.block, order)
+    resident, name, loops = _ORDERS[int(candidate[tiling.FAMILY])]
+    order = _order(cuts.group, cuts.block, loops, bool(candidate[tiling.TURNED]))
     dims = _tile_loops(resident, int(candidate[tiling.LOOPS]), kind)
     made = tile_cuts(cuts, candidate, dims)
     names = [cut.dim for cut in made]
@@ -110,10 +106,11 @@ def exchange_schedule(
         operand: Resident = "weights" if by_k == inner else "inputs"
         stays.append(Stay(operand, outer if inner else 0, staying))
     resident, _, loops = _ORDERS[int(candidate[tiling.FAMILY])]
-    order, turn = loops.split(), "K C N P Q" if by_k else "N P Q C K"
+    order = _order(cuts.group, cuts.block, loops)
+    turn = _order(cuts.group, cuts.block, "K C N P Q" if by_k else "N P Q C K")
     return Schedule(
-        layer, resident, "exchange at the turn", _short(cuts, tuple(order)), cuts.block, buffering,
-        Tiling(tuple(made), True, tuple(stays)), _short(cuts, tuple(turn.split())),
+        layer, resident, "exchange at the turn", order, cuts.block, buffering,
+        Tiling(tuple(made), True, tuple(stays)), turn,
     )  # fmt: skip
 
 
@@ -121,47 +118,56 @@ def split_schedule(
     layer: Conv, cuts: Cuts, split: Int64, buffering: Buffering, kind: int, staying: int
 ) -> Schedule:
     """The schedule of an uneven split along rows, with spare words staying in one of its parts."""
-    parts: list[Schedule] = []
     rows = cuts.group.dims["P"]
-    edge = int(split[tiling.FIRST_PART + tiling.PART_HEIGHT])
-    edge *= int(split[tiling.FIRST_PART + tiling.PART_BANDS])
-    for number, first, begin, end in ((0, 2, 0, edge), (1, 10, edge, rows)):
-        part = split[first : first + 8]
-        own = kind - spare.SECOND * number
-        stays_here = staying if own in (spare.STAY_OUTER, spare.STAY_INNER) else 0
-        dims = "NPQK" if stays_here and own == spare.STAY_INNER else "KNPQ"
-        height, col = int(part[tiling.PART_HEIGHT]), int(part[tiling.PART_COL])
-        begins = {
-            "N": cuts.begins["N"][int(part[tiling.PART_N])],
-            "K": cuts.begins["K"][int(part[tiling.PART_K])],
-            "P": tuple(range(0, end - begin, height)),
-            "Q": cuts.cols.begins[col // len(cuts.cols.tap_begins)],
-        }
-        made = tuple(Cut(dim, begins[dim]) for dim in dims if len(begins[dim]) > 1)
-        stays: tuple[Stay, ...] = ()
-        if stays_here:
-            operand, outer = _STAYS["outputs"][own]
-            stays = (Stay(operand, sum(cut.dim in outer for cut in made), staying),)
-        resident, family, loops = _ORDERS[int(part[tiling.PART_FAMILY])]
-        order = tuple(loops.split())
-        order = transposed(order) if part[tiling.PART_TURNED] else order
-        parts.append(
-            Schedule(
-                layer,
-                resident,
-                f"{family}, in two parts",
-                _short(cuts, order),
-                cuts.block,
-                buffering,
-                Tiling(made, stays=stays),
-                part=Part("P", begin, end),
-            )
-        )
-    return replace(parts[0], then=parts[1])
+    first = split[tiling.FIRST_PART : tiling.SECOND_PART]
+    second = split[tiling.SECOND_PART : tiling.SECOND_PART + len(first)]
+    edge = int(first[tiling.PART_HEIGHT]) * int(first[tiling.PART_BANDS])
+    below = _part(
+        layer, cuts, second, buffering, Part("P", edge, rows), kind - spare.SECOND, staying
+    )
+    return _part(layer, cuts, first, buffering, Part("P", 0, edge), kind, staying, below)
 
 
-def _short(cuts: Cuts, order: Order) -> Order:
-    return without_idle_loops(cuts.group, cuts.block, order)
+def _part(
+    layer: Conv,
+    cuts: Cuts,
+    fields: Int64,
+    buffering: Buffering,
+    part: Part,
+    kind: int,
+    staying: int,
+    then: Schedule | None = None,
+) -> Schedule:
+    """One part of an uneven split; spare words stay in it if the kind is one of its own."""
+    stays_here = staying if kind in (spare.STAY_OUTER, spare.STAY_INNER) else 0
+    dims = "NPQK" if stays_here and kind == spare.STAY_INNER else "KNPQ"
+    col = int(fields[tiling.PART_COL])
+    begins = {
+        "N": cuts.begins["N"][int(fields[tiling.PART_N])],
+        "K": cuts.begins["K"][int(fields[tiling.PART_K])],
+        "P": tuple(range(0, part.end - part.begin, int(fields[tiling.PART_HEIGHT]))),
+        "Q": cuts.cols.begins[col // len(cuts.cols.tap_begins)],
+    }
+    made = tuple(Cut(dim, begins[dim]) for dim in dims if len(begins[dim]) > 1)
+    stays: tuple[Stay, ...] = ()
+    if stays_here:
+        operand, outer = _STAYS["outputs"][kind]
+        stays = (Stay(operand, sum(cut.dim in outer for cut in made), staying),)
+    resident, family, loops = _ORDERS[int(fields[tiling.PART_FAMILY])]
+    order = _order(cuts.group, cuts.block, loops, bool(fields[tiling.PART_TURNED]))
+    tiles, name = Tiling(made, stays=stays), f"{family}, in two parts"
+    return Schedule(
+        layer, resident, name, order, cuts.block, buffering, tiles, part=part, then=then
+    )
+
+
+@lru_cache(maxsize=1024)
+def _order(group: Conv, block: Block, loops: str, is_turned: bool = False) -> Order:
+    """The order without idle loops, its rows and columns exchanged if it is turned."""
+    order = tuple(loops.split())
+    if block.has_window:
+        order = tuple(dict.fromkeys({"H": "P", "W": "Q"}.get(loop, loop) for loop in order))
+    return without_idle_loops(group, block, transposed(order) if is_turned else order)
 
 
 def exchanged(schedule: Schedule, layer: Conv) -> Schedule:

@@ -15,8 +15,10 @@ n visits of an output cost n - 1 psum writes, n - 1 psum reads and the final wri
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +28,8 @@ from accelsim.workload.layer import Axis, Int64
 Traffic = tuple[int, int, int, int, int]
 """Words: weights, inputs read; outputs written; psums read, written."""
 _OPERANDS: tuple[Resident, ...] = ("weights", "inputs", "outputs")
+_WHOLE = (0,)
+"""Begins of a dim that is not cut."""
 
 
 def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
@@ -33,20 +37,18 @@ def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
 
     Raises RuntimeError where the words that stay cannot account for the bits.
     """
-    layer = schedule.layer.group()
-    widths = layer.widths
+    layer, widths = schedule.layer, schedule.layer.widths
+    finished = layer.outputs_words // layer.groups
     if not layer.useful_macs:
-        return 0, 0, layer.outputs_words, 0, 0
+        return 0, 0, finished, 0, 0
     parts = [part for part in (schedule, schedule.then) if part]
-    weights, inputs, visits = (
-        sum(_fetched(part, operand) - _shared(part, operand) for part in parts)
-        for operand in _OPERANDS
-    )
-    fed = layer.N * layer.K * _used(layer.rows, 0) * _used(layer.cols, 0)
+    weights, inputs, visits = (sum(words) for words in zip(*map(_moved, parts), strict=True))
+    rows, cols = (_along(axis, 0, axis.outputs) for axis in (layer.rows, layer.cols))
+    fed = layer.N * layer.dims["K"] * rows.outputs * cols.outputs
     moved = [weights if layer.has_weights else 0, inputs, visits - fed]
     costs = widths.weights, widths.inputs, 2 * widths.psums
-    bits = sum(count * cost for count, cost in zip(moved, costs, strict=True))
-    bits += layer.outputs_words * widths.outputs
+    bits = moved[0] * costs[0] + moved[1] * costs[1] + moved[2] * costs[2]
+    bits += finished * widths.outputs
     staying = {stay.operand for part in parts for stay in part.tiling.stays if stay.words}
     operand = _OPERANDS.index(staying.pop()) if staying else 0
     saved, rest = divmod(bits - traffic_bits, costs[operand])
@@ -56,107 +58,121 @@ def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
     )):  # fmt: skip
         where = f"{layer.name}: {schedule.order_text}, tiles {tile_text(schedule)}"
         raise RuntimeError(f"{where} moves {bits} bits before stays, {traffic_bits} are claimed")
-    return moved[0], moved[1], layer.outputs_words, moved[2], moved[2]
+    return moved[0], moved[1], finished, moved[2], moved[2]
 
 
-def _fetched(schedule: Schedule, operand: Resident) -> int:
-    """Words that all tiles fetch of an operand, each once a pass if it stays without limit."""
+def _moved(schedule: Schedule) -> list[int]:
+    """Weights and inputs fetched, outputs visited by all tiles, none of limited stays saved."""
     tiling = schedule.tiling
-    cuts = tiling.cuts
-    for stay in tiling.stays:
-        if stay.operand == operand and stay.words is None and not stay.next_only:
-            cuts = cuts[: stay.depth]
-    return math.prod(_plain(schedule, operand, cuts)) * math.prod(
-        sum(len(words) for words in pieces) for pieces in _windows(schedule, operand, cuts)
+    moved = list(_fetched(schedule, tiling.cuts))
+    for at, operand in enumerate(_OPERANDS):
+        for stay in tiling.stays:
+            if stay.operand == operand and stay.words is None and not stay.next_only:
+                moved[at] = _fetched(schedule, tiling.cuts[: stay.depth])[at]
+        for stay in tiling.stays:
+            if stay.operand == operand and stay.next_only:
+                moved[at] -= (
+                    _exchanged(schedule, operand) if schedule.turn_order else _halo(schedule)
+                )
+    return moved
+
+
+def _fetched(schedule: Schedule, cuts: tuple[Cut, ...]) -> tuple[int, int, int]:
+    """Weights, inputs and outputs of all tiles of these cuts, each once a tile."""
+    dims, begins = schedule.dims, {cut.dim: cut.begins for cut in cuts}
+    rows, cols = _windows(schedule, begins)
+    return (
+        len(begins.get("N", _WHOLE)) * dims["K"] * dims["C"] * rows.taps * cols.taps,
+        len(begins.get("K", _WHOLE)) * dims["N"] * dims["C"] * rows.inputs * cols.inputs,
+        len(begins.get("C", _WHOLE)) * dims["N"] * dims["K"] * rows.outputs * cols.outputs,
     )
 
 
-def _plain(schedule: Schedule, operand: Resident, cuts: tuple[Cut, ...]) -> list[int]:
-    """Words over n, k, c: the extent, or the number of pieces where the word is the same in all."""
-    own = {"weights": "KC", "inputs": "NC", "outputs": "NK"}[operand]
-    pieces = {cut.dim: len(cut.begins) for cut in cuts}
-    return [schedule.dims[dim] if dim in own else pieces.get(dim, 1) for dim in "NKC"]
+class _Words(NamedTuple):
+    """Words along an axis: of all its pieces together, and the inputs of each."""
+
+    outputs: int
+    taps: int
+    inputs: int
+    inputs_by_piece: tuple[int, ...]
 
 
-def _windows(
-    schedule: Schedule, operand: Resident, cuts: tuple[Cut, ...]
-) -> list[tuple[Int64, ...]]:
-    """Words along rows and columns, piece by piece, outputs innermost; empty ones left out."""
-    layer, part = schedule.layer, schedule.part
-    place = {"weights": 1, "inputs": 2, "outputs": 0}[operand]
-    begins = {cut.dim: cut.begins for cut in cuts}
-    found = []
-    for axis, (pixel, tap) in ((layer.rows, "PR"), (layer.cols, "QS")):
-        low, high = (part.begin, part.end) if part and part.dim == pixel else (0, axis.outputs)
-        bounds = (*(low + begin for begin in begins.get(pixel, (0,))), high)
-        found.append(_pieces(axis, place, bounds, (*begins.get(tap, (0,)), axis.taps)))
-    return found
+def _windows(schedule: Schedule, begins: dict[str, tuple[int, ...]]) -> tuple[_Words, _Words]:
+    """Words along the rows and along the columns of the schedule's part of its layer."""
+    rows, cols = schedule.layer.rows, schedule.layer.cols
+    return (
+        _along(rows, *_extent(schedule, "P"), begins.get("P", _WHOLE), begins.get("R", _WHOLE)),
+        _along(cols, *_extent(schedule, "Q"), begins.get("Q", _WHOLE), begins.get("S", _WHOLE)),
+    )
+
+
+def _extent(schedule: Schedule, dim: str) -> tuple[int, int]:
+    """Where the schedule's outputs begin and end along P or Q."""
+    part = schedule.part
+    return (part.begin, part.end) if part and part.dim == dim else (0, schedule.layer.dims[dim])
 
 
 @lru_cache(maxsize=1 << 15)
+def _along(
+    axis: Axis,
+    low: int,
+    high: int,
+    begins: tuple[int, ...] = _WHOLE,
+    tap_begins: tuple[int, ...] = _WHOLE,
+) -> _Words:
+    """Words of the pieces of an axis between two outputs, from where its cuts begin."""
+    outputs, taps, inputs = (
+        [
+            len(words)
+            for pieces in _pieces(axis, place, low, high, begins, tap_begins)
+            for words in pieces
+        ]
+        for place in range(3)
+    )
+    return _Words(sum(outputs), sum(taps), sum(inputs), tuple(inputs))
+
+
 def _pieces(
-    axis: Axis, place: int, bounds: tuple[int, ...], tap_bounds: tuple[int, ...]
-) -> tuple[Int64, ...]:
-    """Words (outputs, taps or inputs by place) of each piece of an axis, outputs innermost."""
+    axis: Axis,
+    place: int,
+    low: int,
+    high: int,
+    begins: tuple[int, ...],
+    tap_begins: tuple[int, ...],
+) -> list[list[Int64]]:
+    """Outputs, taps or inputs (by place) of each piece, a list a tap piece; no empty pieces."""
     p, r, _ = axis.pairs()
-    own = axis.pairs()[place]
-    starts = np.searchsorted(p, bounds)
-    pieces = []
-    for first, last in pairwise(tap_bounds):
-        for begin, end in pairwise(starts.tolist()):
-            words = own[begin:end]
-            if len(tap_bounds) > 2:
-                words = words[(r[begin:end] >= first) & (r[begin:end] < last)]
-            if len(words):
-                pieces.append(np.flatnonzero(np.bincount(words)))
-    return tuple(pieces)
-
-
-def _shared(schedule: Schedule, operand: Resident) -> int:
-    """Words that stay for the next tile only, counted once for each pair of tiles in a row."""
-    stays = [stay for stay in schedule.tiling.stays if stay.next_only and stay.operand == operand]
-    if not stays:
-        return 0
-    if schedule.turn_order:
-        return _exchanged(schedule, operand)
-    cuts = schedule.tiling.cuts
-    rows, cols = _windows(schedule, operand, cuts)
-    along = rows if cuts[-1].dim == "P" else cols
-    taps = {"P": "R", "Q": "S"}[cuts[-1].dim]
-    tap_pieces = next((len(cut.begins) for cut in cuts if cut.dim == taps), 1)
-    overlap = sum(_overlap(pieces) for pieces in _by_tap(schedule, tap_pieces, cuts[-1].dim))
-    across = sum(len(words) for words in (cols if along is rows else rows))
-    return math.prod(_plain(schedule, operand, cuts)) * overlap * across
-
-
-def _by_tap(schedule: Schedule, tap_pieces: int, dim: str) -> list[tuple[Int64, ...]]:
-    """The pieces of an axis, those of each tap piece apart."""
-    if tap_pieces == 1:
-        return [_windows(schedule, "inputs", schedule.tiling.cuts)["PQ".index(dim)]]
-    axis = schedule.layer.rows if dim == "P" else schedule.layer.cols
-    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    bounds = (*begins[dim], axis.outputs)
-    taps = (*begins[{"P": "R", "Q": "S"}[dim]], axis.taps)
-    return _apart(axis, bounds, taps)
-
-
-@lru_cache(maxsize=1 << 12)
-def _apart(
-    axis: Axis, bounds: tuple[int, ...], tap_bounds: tuple[int, ...]
-) -> list[tuple[Int64, ...]]:
-    """Inputs of the pieces of an axis, a list for each tap piece."""
-    p, r, h = axis.pairs()
-    found = []
-    for first, last in pairwise(tap_bounds):
-        inside = (r >= first) & (r < last)
-        starts = np.searchsorted(p[inside], bounds).tolist()
-        pieces = (h[inside][begin:end] for begin, end in pairwise(starts))
-        found.append(tuple(np.flatnonzero(np.bincount(words)) for words in pieces if len(words)))
+    own, found = axis.pairs()[place], []
+    for first, last in pairwise((*tap_begins, axis.taps)):
+        inside = slice(None) if len(tap_begins) == 1 else (r >= first) & (r < last)
+        starts = np.searchsorted(p[inside], (*(low + begin for begin in begins), high)).tolist()
+        pieces = (own[inside][begin:end] for begin, end in pairwise(starts))
+        found.append([np.flatnonzero(np.bincount(words)) for words in pieces if len(words)])
     return found
 
 
-def _overlap(pieces: tuple[Int64, ...]) -> int:
-    return sum(len(np.intersect1d(*both, assume_unique=True)) for both in pairwise(pieces))
+def _halo(schedule: Schedule) -> int:
+    """Inputs that two tiles in a row along the innermost cut share, once for each such pair."""
+    cuts, layer, dims = schedule.tiling.cuts, schedule.layer, schedule.dims
+    begins = {cut.dim: cut.begins for cut in cuts}
+    rows, cols = _windows(schedule, begins)
+    dim = cuts[-1].dim
+    axis, tap, across = (layer.rows, "R", cols) if dim == "P" else (layer.cols, "S", rows)
+    taps = begins.get(tap, _WHOLE)
+    overlap = _overlap(axis, *_extent(schedule, dim), begins[dim], taps)
+    return len(begins.get("K", _WHOLE)) * dims["N"] * dims["C"] * overlap * across.inputs
+
+
+@lru_cache(maxsize=1 << 12)
+def _overlap(
+    axis: Axis, low: int, high: int, begins: tuple[int, ...], tap_begins: tuple[int, ...]
+) -> int:
+    """Inputs that two neighbouring pieces share, all pairs of one tap piece together."""
+    return sum(
+        len(np.intersect1d(*both, assume_unique=True))
+        for pieces in _pieces(axis, 2, low, high, begins, tap_begins)
+        for both in pairwise(pieces)
+    )
 
 
 def _exchanged(schedule: Schedule, operand: Resident) -> int:
@@ -166,41 +182,30 @@ def _exchanged(schedule: Schedule, operand: Resident) -> int:
     dims, cuts = schedule.dims, schedule.tiling.cuts
     slab = dims["C"] - cuts[-1].begins[-1]
     begins = {cut.dim: cut.begins for cut in cuts}
-    k_tiles = _lengths(begins.get("K", (0,)), dims["K"])
-    n_tiles = _lengths(begins.get("N", (0,)), dims["N"])
-    rows, cols = _windows(schedule, "inputs", cuts)
-    ends = [[len(words) for words in axis] for axis in (rows, cols)]
-    pixels = [n_tiles, *ends]
-    tiles = math.prod(len(sizes) for sizes in pixels)
-    by_k = "K" in begins and next(cut.dim for cut in cuts if cut.dim != "C") == "K"
-    outer = [k_tiles] if by_k else _in_order(pixels, [cut.dim for cut in cuts])
-    inner = _in_order(pixels, [cut.dim for cut in cuts]) if by_k else [k_tiles]
-    same_outer = operand == ("weights" if by_k else "inputs")
-    if same_outer:  # it stays with each step of the inner loops
-        steps = (tiles if by_k else len(k_tiles)) - 1
-        return slab * steps * math.prod(sum(sizes) for sizes in outer)
+    rows, cols = _windows(schedule, begins)
+    sizes: dict[str, Sequence[int]] = {
+        "N": _lengths(begins.get("N", _WHOLE), dims["N"]),
+        "P": rows.inputs_by_piece,
+        "Q": cols.inputs_by_piece,
+    }
+    inside = [cut.dim for cut in cuts if cut.dim in sizes]
+    pixels = [sizes[dim] for dim in (*(dim for dim in sizes if dim not in inside), *inside)]
+    k_tiles: list[Sequence[int]] = [_lengths(begins.get("K", _WHOLE), dims["K"])]
+    outer, inner = (k_tiles, pixels) if cuts[0].dim == "K" else (pixels, k_tiles)
+    if operand == ("weights" if cuts[0].dim == "K" else "inputs"):
+        # it stays with each step of the inner loops
+        return slab * (_tiles(inner) - 1) * math.prod(map(sum, outer))
     # with each step of the outer loops, at the inner loops' last and first tile in turn
-    turns = (len(k_tiles) if by_k else tiles) - 1
-    first, last = math.prod(sizes[0] for sizes in inner), _last(inner)
+    turns = _tiles(outer) - 1
+    first, last = math.prod(each[0] for each in inner), _last(inner)
     return slab * (-(-turns // 2) * last + turns // 2 * first)
 
 
-def _in_order(pixels: list[list[int]], dims: list[str]) -> list[list[int]]:
-    """Sizes of the tiles of n, p, q in the order of their loops."""
-    return sorted(
-        pixels,
-        key=lambda sizes: next(
-            (
-                dims.index(dim)
-                for dim, own in zip("NPQ", pixels, strict=True)
-                if own is sizes and dim in dims
-            ),
-            -1,
-        ),
-    )
+def _tiles(loops: list[Sequence[int]]) -> int:
+    return math.prod(map(len, loops))
 
 
-def _last(loops: list[list[int]]) -> int:
+def _last(loops: list[Sequence[int]]) -> int:
     """The last tile of loops of which each turns whenever it starts again."""
     size, runs = 1, 1
     for sizes in loops:
@@ -209,13 +214,9 @@ def _last(loops: list[list[int]]) -> int:
     return size
 
 
-def _lengths(begins: tuple[int, ...], extent: int) -> list[int]:
-    return [end - begin for begin, end in pairwise((*begins, extent))]
-
-
-@lru_cache(maxsize=1024)
-def _used(axis: Axis, place: int) -> int:
-    return len(np.unique(axis.pairs()[place]))
+@lru_cache(maxsize=1 << 12)
+def _lengths(begins: tuple[int, ...], extent: int) -> tuple[int, ...]:
+    return tuple(end - begin for begin, end in pairwise((*begins, extent)))
 
 
 def tile_text(schedule: Schedule) -> str:
