@@ -61,15 +61,22 @@ class Result:
     def to_csv(self) -> str:
         """Return the rows as CSV text with a header line."""
         out = io.StringIO()
-        writer = csv.DictWriter(out, self.columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.table)
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(row.values() for row in self.table)
         return out.getvalue()
 
     def to_json(self) -> str:
         """Return `{"meta", "rows", "summary"}` as JSON text."""
-        whole = {"meta": self.meta, "rows": list(self.table), "summary": self.summary}
-        return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+        # indenting is plain Python's work; a row with one separator throughout is C's
+        row = json.JSONEncoder(ensure_ascii=False, separators=(",\n   ", ": "))
+        rows = ",".join(f"\n  {{\n   {row.encode(each)[1:-1]}\n  }}" for each in self.table)
+        meta, summary = (
+            json.dumps(part, indent=1, ensure_ascii=False).replace("\n", "\n ")
+            for part in (self.meta, self.summary)
+        )
+        rows = f"[{rows}\n ]" if rows else "[]"
+        return f'{{\n "meta": {meta},\n "rows": {rows},\n "summary": {summary}\n}}\n'
 
     def to_dataframe(self) -> Any:
         """Return the rows as a pandas DataFrame; raises ImportError without pandas."""
