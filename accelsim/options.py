@@ -245,6 +245,7 @@ def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """The parser as argparse's type, with its own words kept."""
 
     def read(text: str) -> Any:
+        """The value of an option's text; raises ArgumentTypeError with the parser's words."""
         try:
             return parse(text)
         except ValueError as error:

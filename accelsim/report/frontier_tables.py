@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from accelsim.report.tables import column_text, kib_text, show_cell, widths_text
+from accelsim.report.tables import Column, column_text, kib_text, show_cell, widths_text
 from accelsim.results import Row
 from accelsim.units import format_bytes
 
@@ -25,43 +25,26 @@ def frontier_text(result: FrontierResult, terminal_columns: int | None = None) -
     """
     many = len(result.layers) > 1
     one_each = all(len(own.claims) == 1 for own in result.layers)
-    below = [frontier_assumptions(result)]
+    columns, rows = _ROW_COLUMNS, result.table
     if many and not one_each:
-        columns = [
-            ("layer", show_cell("layer")),
-            ("op", show_cell("op")),
-            ("MB", lambda row: f"{int(row['compulsory_bytes']) / 1e6:,.2f}"),
-            *((f"KiB at {times:g}x", show_cell(f"at_{times:g}")) for times in TIMES),
-            ("rows", show_cell("rows")),
-        ]
-        rows = _sizes(result.layers)
-        below = [*_answer(result), *below]
-        return column_text(columns, rows, None, below, terminal_columns)
-    columns = [
-        *([("layer", show_cell("layer"))] if many else []),
-        ("KiB", kib_text("sram_bytes")),
-        ("MB", lambda row: f"{int(row['dram_bytes']) / 1e6:,.2f}"),
-        ("times", lambda row: f"{float(row['dram_x']):.3f}x"),
-        ("W read", show_cell("weights_read_words")),
-        ("I read", show_cell("inputs_read_words")),
-        ("O write", show_cell("outputs_write_words")),
-        ("psums", lambda row: f"{_psums(row):,}"),
-        ("pin gain", lambda row: f"{row['pin_gain_x']:g}x" if row["pin_gain_x"] else ""),
-        ("stays", show_cell("resident")),
-        ("order", show_cell("order")),
-        ("tiles", show_cell("tile")),
-    ]
-    if not one_each:
-        last = result.table[-1]
-        once = f"once every word is moved once, in {format_bytes(int(last['sram_bytes']))}"
-        first = f"{len(result.table)} sizes; the last is {once}."
-        below = [first, *below]
+        columns, rows, below = _LAYER_COLUMNS, _sizes(result.layers), _answer(result)
     elif many:
-        total = sum(int(row["dram_bytes"]) for row in result.table)
-        least = int(result.summary["compulsory_bytes"])
-        text = f"{total / 1e6:,.2f} MB cross the chip edge, {total / least:.2f} times the"
-        below = [f"{text} compulsory {least / 1e6:,.2f} MB.", *below]
-    return column_text(columns, list(result.table), None, below, terminal_columns)
+        columns, below = [_LAYER_COLUMNS[0], *columns], [_together(result)]
+    elif not one_each:
+        once = f"once every word is moved once, in {format_bytes(int(rows[-1]['sram_bytes']))}"
+        below = [f"{len(rows)} sizes; the last is {once}."]
+    else:
+        below = []
+    below.append(frontier_assumptions(result))
+    return column_text(columns, rows, None, below, terminal_columns)
+
+
+def _together(result: FrontierResult) -> str:
+    """The traffic of all layers, each with one row."""
+    total = sum(own.claims[0].dram_bytes for own in result.layers)
+    least = int(result.summary["compulsory_bytes"])
+    text = f"{total / 1e6:,.2f} MB cross the chip edge, {total / least:.2f} times the"
+    return f"{text} compulsory {least / 1e6:,.2f} MB."
 
 
 def frontier_assumptions(result: FrontierResult) -> str:
@@ -138,3 +121,25 @@ def _answer(result: FrontierResult) -> list[str]:
         f"{', '.join([*told, f'1x ({least / 1e6:,.2f} MB) with {need}'])}"
         f" ({result.summary['limiting_layer']} decides).",
     ]
+
+
+_LAYER_COLUMNS: list[Column] = [
+    ("layer", show_cell("layer")),
+    ("op", show_cell("op")),
+    ("MB", lambda row: f"{int(row['compulsory_bytes']) / 1e6:,.2f}"),
+    *((f"KiB at {times:g}x", show_cell(f"at_{times:g}")) for times in TIMES),
+    ("rows", show_cell("rows")),
+]
+_ROW_COLUMNS: list[Column] = [
+    ("KiB", kib_text("sram_bytes")),
+    ("MB", lambda row: f"{int(row['dram_bytes']) / 1e6:,.2f}"),
+    ("times", lambda row: f"{float(row['dram_x']):.3f}x"),
+    ("W read", show_cell("weights_read_words")),
+    ("I read", show_cell("inputs_read_words")),
+    ("O write", show_cell("outputs_write_words")),
+    ("psums", lambda row: f"{_psums(row):,}"),
+    ("pin gain", lambda row: f"{row['pin_gain_x']:g}x" if row["pin_gain_x"] else ""),
+    ("stays", show_cell("resident")),
+    ("order", show_cell("order")),
+    ("tiles", show_cell("tile")),
+]

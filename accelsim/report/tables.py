@@ -51,12 +51,12 @@ def replay_text(result: Result, terminal_columns: int | None = None) -> str:
     sampled = [row for row in result.table if row["groups_replayed"] != row["groups"]]
     if any(int(row["groups_replayed"]) for row in sampled):
         answer += " Of some layers only a sample of groups ran; claims are for these."
-    return column_text(_REPLAY_COLUMNS, list(result.table), None, [answer], terminal_columns)
+    return column_text(_REPLAY_COLUMNS, result.table, None, [answer], terminal_columns)
 
 
 def plain_text(result: Result, terminal_columns: int | None = None) -> str:
     """Return any result as a table of its columns."""
-    return column_text(_all_columns(result), list(result.table), None, [], terminal_columns)
+    return column_text(_all_columns(result), result.table, None, [], terminal_columns)
 
 
 def limiting_row(result: MinSram) -> Row:
@@ -215,6 +215,7 @@ def _pair(name: str) -> Callable[[Row], str]:
     """The counted figure; the claimed one before it where they differ."""
 
     def show(row: Row) -> str:
+        """The cell of a row, whole numbers with commas."""
         claimed, counted = row[f"claimed_{name}"], row[f"counted_{name}"]
         return f"{counted:,}" if claimed == counted else f"claimed {claimed:,}, counted {counted:,}"
 
@@ -238,6 +239,7 @@ def show_cell(name: str) -> Callable[[Row], str]:
     """A column as it is, whole numbers with commas."""
 
     def show(row: Row) -> str:
+        """The cell of a row."""
         value = row[name]
         return f"{value:,}" if isinstance(value, int) else str(value)
 

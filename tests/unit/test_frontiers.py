@@ -15,6 +15,7 @@ from accelsim.dataflow.tile_traffic import tile_text, traffic_words
 from accelsim.frontiers import Claim, TooLittleSram, frontier, layer_claims, padded, staircase
 from accelsim.replay import replay
 from accelsim.report.frontier_plots import line
+from accelsim.report.frontier_tables import frontier_text
 from accelsim.report.tile_nest import explain_at
 from accelsim.simulate import min_sram
 from accelsim.spec import InputError
@@ -114,6 +115,33 @@ def test_a_network():
     sizes, traffic = line(rows)
     assert sizes == sorted(sizes) and traffic == sorted(traffic, reverse=True)
     assert traffic[-1] == rows[-1]["dram_bytes"] / 1e6
+
+
+def test_rows_are_made_when_they_are_asked_for_and_checked(monkeypatch):
+    """A network's table needs no words; whatever shows a row counts and checks its words."""
+
+    def refuse(schedule, traffic_bits):
+        raise RuntimeError("words were asked for")
+
+    monkeypatch.setattr("accelsim.frontiers.traffic_words", refuse)
+    found = frontier("alexnet_caffe", layer=["conv5", "fc8"])
+    assert "KiB at 2x" in frontier_text(found)
+    for show in (found.rows, found.to_csv, found.to_json, lambda: found.claims[0].traffic):
+        with pytest.raises(RuntimeError, match="words were asked for"):
+            show()
+
+
+def test_layers_that_are_alike_share_claims_under_their_own_names():
+    found = frontier("resnet50", layer=["layer1.1.conv2", "layer1.2.conv2"])
+    first, second = (own.claims for own in found.layers)
+    assert first is second
+    half = len(found.claims) // 2
+    assert len(found.table) == 2 * half == 2 * len(first)
+    for at, name in ((0, "layer1.1.conv2"), (half, "layer1.2.conv2")):
+        claim, row = found.claims[at], found.table[at]
+        assert claim.schedule is not None
+        assert claim.layer.name == claim.schedule.layer.name == row["layer"] == name
+        assert sum(claim.traffic) == row["dram_words"]
 
 
 def test_refusals():

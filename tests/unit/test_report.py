@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
 import re
 from dataclasses import replace
@@ -15,7 +18,7 @@ from accelsim.report.explain import explain
 from accelsim.report.nest import loop_nest
 from accelsim.report.plots import FAMILIES, MAX_PANELS, plot_min_sram
 from accelsim.report.tables import min_sram_text, plain_text, repr_html
-from accelsim.results import Result
+from accelsim.results import Result, Row
 from accelsim.simulate import min_sram, with_families
 from accelsim.spec import InputError
 
@@ -191,3 +194,13 @@ def test_explanation_is_a_result():
     assert "<table>" in found._repr_html_()
     assert replace(found, summary={}).rows() == found.rows()
     assert found.to_csv().startswith("network,layer,operand,words,")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_json_is_that_of_the_standard_library_and_csv_reads_back(count):
+    row: Row = {"name": 'a "b", [c]\n  {d} ─', "words": 10**20, "gain_x": 0.5}
+    found = Result({"inputs": {"a": "b"}}, (row,) * count, {"staircase": [[1, 2], []], "no": {}})
+    whole = {"meta": found.meta, "rows": found.rows(), "summary": found.summary}
+    assert found.to_json() == json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    texts = {name: str(value) for name, value in row.items()}
+    assert list(csv.DictReader(io.StringIO(found.to_csv(), newline=""))) == [texts] * count
