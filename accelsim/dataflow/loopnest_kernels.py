@@ -50,7 +50,9 @@ def orojenesis_kernel(tiles, counts, shape):  # type: ignore[no-untyped-def]
                         pixel_loops = b_n * b_p * b_q
                         outer = pixel_loops * b_k * b_c
                         outputs = n * k * p * q
-                        some = (b_n > 1) + (b_k > 1) + (b_c > 1) + (b_p > 1) + (b_q > 1)
+                        some = (
+                            int(b_n > 1) + int(b_k > 1) + int(b_c > 1) + int(b_p > 1) + int(b_q > 1)
+                        )
                         for i_r in range(counts[5]):
                             r = tiles[5, i_r]
                             b_r = ends[5] // r
@@ -63,7 +65,7 @@ def orojenesis_kernel(tiles, counts, shape):  # type: ignore[no-untyped-def]
                                 weights = k * c * r * s * has_weights
                                 planes = n * c
                                 inputs = planes * rows * cols
-                                mappings += orders[some + (b_r > 1) + (b_s > 1)]
+                                mappings += orders[some + int(b_r > 1) + int(b_s > 1)]
                                 w_all, i_all, o_all = (
                                     weights * loops,
                                     inputs * loops,
