@@ -12,7 +12,6 @@ from accelsim.dataflow import bounds
 from accelsim.dataflow.bounds import least_sram, traffic_bound
 from accelsim.workload.layer import Axis, Conv, Widths
 
-
 EQUAL = Widths()
 
 
