@@ -114,9 +114,9 @@ def exact_frontier(layer: Conv) -> NestFrontier:
     most = int(sizes @ live) + 1
     least = np.full(most, np.iinfo(np.int64).max, dtype=np.int64)
     witness = np.zeros((most, 4), dtype=np.int64)
-    nests = list(_nests(group))
+    every = list(nests(group))
     counted, outputs = 0, 0
-    for number, loops in enumerate(nests):
+    for number, loops in enumerate(every):
         words, steps, scopes = walk(group, loops)
         outputs = len(np.unique(words[:, 2])) if not number else outputs
         counted += kernels.nest_kernel(
@@ -125,7 +125,7 @@ def exact_frontier(layer: Conv) -> NestFrontier:
     constant = group.outputs_words * widths.outputs - 2 * outputs * widths.psums
     best = np.minimum.accumulate(least)
     kept = np.flatnonzero(np.r_[best[0] < np.iinfo(np.int64).max, best[1:] < best[:-1]])
-    mappings = tuple(_mapping(nests[row[0]], row[1:]) for row in witness[kept].tolist())
+    mappings = tuple(_mapping(every[row[0]], row[1:]) for row in witness[kept].tolist())
     return NestFrontier(kept, best[kept] + constant, mappings, counted)
 
 
@@ -136,8 +136,8 @@ def _mapping(loops: tuple[Loop, ...], choices: list[int]) -> Mapping:
     return Mapping(loops, (w, i, o), tuple(leaving))
 
 
-def _nests(layer: Conv) -> Iterator[tuple[Loop, ...]]:
-    """Every order of the loops over tiles and of those inside tiles, for all tile sizes."""
+def nests(layer: Conv) -> Iterator[tuple[Loop, ...]]:
+    """Every nest that `exact_frontier` searches: loops over tiles and inside tiles in any order."""
     dims = [dim for dim in DIMS if layer.dims[dim] > 1]
     for sizes in product(*(range(1, layer.dims[dim]) for dim in dims)):
         steps = {dim: [size, 1] if size > 1 else [1] for dim, size in zip(dims, sizes, strict=True)}
