@@ -187,7 +187,7 @@ def traffic_bound(layer: Conv, buffering: Buffering = "single") -> TrafficBound:
     if is_known and group.useful_macs:
         lines = [
             _lines(group, weighted, output_bits)
-            for weighted in (False, True)
+            for weighted in {False, _is_uneven(group.rows) or _is_uneven(group.cols)}
             for output_bits in {widths.psums, min(widths.psums, widths.outputs)}
         ]
         starts, cuts = (np.concatenate(each) for each in zip(*lines, strict=True))
@@ -201,7 +201,7 @@ def _lines(layer: Conv, weighted: bool, output_bits: int) -> tuple[Floats, Float
     macs = layer.useful_macs
     segments = [1]
     while segments[-1] < macs // 2:
-        segments.append(max(segments[-1] + 1, segments[-1] * 65 // 64))
+        segments.append(max(segments[-1] + 1, segments[-1] * 33 // 32))
     count = np.array(segments, dtype=np.float64)
     bits = (widths.weights, widths.inputs, output_bits)
     if weighted:
@@ -211,8 +211,10 @@ def _lines(layer: Conv, weighted: bool, output_bits: int) -> tuple[Floats, Float
     else:
         share = np.array([macs // m for m in segments], dtype=np.float64)
         longer = np.array([macs % m for m in segments], dtype=np.float64)
-        charges = (count - longer) * _touched(planes, bits, share)
-        charges += longer * _touched(planes, bits, share + 1)
+        touched = _touched(planes, bits, share)
+        charges = count * touched
+        few = share < 1024  # of more, one more makes no difference
+        charges[few] += longer[few] * (_touched(planes, bits, share[few] + 1) - touched[few])
     fed = layer.N * layer.dims["K"] * _fed(layer.rows) * _fed(layer.cols)
     written = layer.outputs_words * widths.outputs - fed * output_bits
     return charges + written, count - 1
@@ -249,7 +251,7 @@ def _planes(layer: Conv, weighted: bool) -> _Planes:
         for axis, phases, weigh in zip((layer.rows, layer.cols), axes, weighs, strict=True)
     ]
     total, of_tap, of_input, of_output = (rows * cols for rows, cols in zip(*sums, strict=True))
-    slopes = np.geomspace(0.25, 4.0 * layer.N * dims["P"] * dims["Q"] + 4, 200)
+    slopes = np.geomspace(0.25, 4.0 * layer.N * dims["P"] * dims["Q"] + 4, 150)
     areas = np.zeros_like(slopes)
     for row_taps, row_weight in zip(axes[0], weighs[0], strict=True):
         for col_taps, col_weight in zip(axes[1], weighs[1], strict=True):
@@ -270,6 +272,11 @@ def _phases(axis: Axis) -> list[list[int]]:
     for tap in range(axis.taps):
         phases.setdefault(tap * axis.dilation % axis.stride, []).append(tap)
     return list(phases.values())
+
+
+def _is_uneven(axis: Axis) -> bool:
+    """Whether stride phases have different numbers of taps, so that weights make a difference."""
+    return len({len(taps) for taps in _phases(axis)}) > 1
 
 
 def _sums(axis: Axis, phases: list[list[int]], weighs: list[float]) -> tuple[float, ...]:
