@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import random_layer, share_of
+from cases import TINY, random_layer, share_of, tiny_layer
 
-from accelsim.dataflow.bounds import traffic_bound
+from accelsim.dataflow.bounds import least_sram, once_only_bound, traffic_bound
 from accelsim.dataflow.frontier import frontier
 from accelsim.workload.layer import Conv, Widths
 from accelsim.workload.network import load_network
@@ -32,6 +32,15 @@ def test_random_layers(seed):
     proven = traffic_bound(layer, buffering).bits(sizes)
     assert np.all(proven <= traffic)
     assert proven[-1] == traffic[-1]
+    assert least_sram(layer, buffering)[0] <= once_only_bound(layer, buffering)[0] <= sizes[-1]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_least_sram_of_the_oracle(name):
+    """Brute force over orders, and for the tiniest over all schedules."""
+    case = TINY[name]
+    found = min(entry[0] for entry in case["per_order"].values())
+    assert once_only_bound(tiny_layer(case))[1] <= case.get("exact_min", found)
 
 
 @pytest.mark.parametrize("name", ["alexnet_caffe", "mobilenet_v2"])
@@ -41,3 +50,4 @@ def test_networks(name):
         found = frontier(layer)
         sizes, traffic = np.array([(point.bits, point.traffic_bits) for point in found.points]).T
         assert np.all(traffic_bound(layer).bits(sizes) <= traffic)
+        assert once_only_bound(layer)[0] <= sizes[-1]
