@@ -439,7 +439,8 @@ def _emit(found, count, kind, step, unit, words, times, size, most, base):  # ty
 
     base: capacity, traffic and what of the capacity is free anyway.
     """
-    begun, saved, free = 0, 0, base[2] // step
+    begun, saved = 0, 0
+    free, rest = base[2] // step, base[2] % step
     for _ in range(4):
         alike, end = 0, 1 << 60
         for at in range(size):
@@ -452,8 +453,17 @@ def _emit(found, count, kind, step, unit, words, times, size, most, base):  # ty
         skipped = min(max(free - begun, 0), end - begun)
         saved += skipped * unit * alike
         begun += skipped
-        if end > begun or (begun == most and skipped):
-            found[count, 0] = base[0] + (begun - min(free, begun)) * step
+        if begun == free and rest and end > begun:  # the next one takes what is left and more
+            found[count, 0], found[count, 1] = base[0], base[1] - saved
+            found[count, 2], found[count, 3], found[count, 4] = step, unit * alike, 0
+            found[count, 7], found[count, 8] = kind, begun
+            count += 1
+            begun += 1
+            saved += unit * alike
+            if count == found.shape[0]:
+                break
+        if end >= begun and (end > begun or begun > free or (begun == most and skipped)):
+            found[count, 0] = base[0] + max(begun * step - base[2], 0)
             found[count, 1] = base[1] - saved
             found[count, 2], found[count, 3] = step, unit * alike
             found[count, 4], found[count, 7], found[count, 8] = end - begun, kind, begun

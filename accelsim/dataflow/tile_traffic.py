@@ -8,7 +8,8 @@ were not there. Words that stay for the next tile only are those that two tiles 
     inputs resident    the halo along the innermost cut, where the windows of two pieces overlap
     exchange           the slab of channels at the turn, weights if k stays there, else inputs
 
-Of the operand of which so many words stay, what they save is the rest of the schedule's traffic.
+Of the operand of which so many words stay, what they save is the rest of the schedule's traffic;
+where there are two, as on small layers only, the MACs are counted one by one (`trace`).
 n visits of an output cost n - 1 psum writes, n - 1 psum reads and the final write.
 """
 
@@ -18,10 +19,12 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
 
+from accelsim.dataflow import trace
 from accelsim.dataflow.schedule import Cut, Resident, Schedule
 from accelsim.workload.layer import Axis, Int64
 
@@ -47,15 +50,16 @@ def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
     fed = layer.N * layer.dims["K"] * rows.outputs * cols.outputs
     moved = [weights if layer.has_weights else 0, inputs, visits - fed]
     costs = widths.weights, widths.inputs, 2 * widths.psums
-    bits = moved[0] * costs[0] + moved[1] * costs[1] + moved[2] * costs[2]
-    bits += finished * widths.outputs
+    bits = sum(map(mul, moved, costs)) + finished * widths.outputs
     staying = {stay.operand for part in parts for stay in part.tiling.stays if stay.words}
-    operand = _OPERANDS.index(staying.pop()) if staying else 0
+    if len(staying) > 1:
+        found = trace.counted(schedule)
+        moved = [found.weights, found.inputs, found.psums]
+        bits = sum(map(mul, moved, costs)) + finished * widths.outputs
+    operand = _OPERANDS.index(min(staying)) if len(staying) == 1 else 0
     saved, rest = divmod(bits - traffic_bits, costs[operand])
     moved[operand] -= saved
-    if rest or saved < 0 or moved[operand] < 0 or (saved and not any(
-        stay.words for part in parts for stay in part.tiling.stays
-    )):  # fmt: skip
+    if rest or saved < 0 or moved[operand] < 0 or (saved and len(staying) != 1):
         where = f"{layer.name}: {schedule.order_text}, tiles {tile_text(schedule)}"
         raise RuntimeError(f"{where} moves {bits} bits before stays, {traffic_bits} are claimed")
     return moved[0], moved[1], finished, moved[2], moved[2]

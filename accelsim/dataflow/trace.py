@@ -13,7 +13,7 @@ Blocks of one MAC, no prefetch. `replay` executes the same schedules on a machin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -65,7 +65,8 @@ class Trace:
         for place, bits in enumerate((widths.weights, widths.inputs, widths.psums)):
             visits = self.visits[place]
             if place == 0 and not self.schedule.layer.has_weights:
-                bits = 0
+                fetched.append(0)
+                continue
             places, ends, soon = self._rules(place, stays)
             kept = _kept(visits, places, ends, soon, bits, live)
             fetched.append(len(visits) - kept)
@@ -110,6 +111,18 @@ def trace(schedule: Schedule) -> Trace:
     new = np.r_[True, (tiles[1:] != tiles[:-1]).any(axis=1)]
     tile = np.cumsum(new) - 1
     return Trace(schedule, tuple(_visits(column, tile) for column in words.T), tiles[new])
+
+
+def counted(schedule: Schedule) -> Counted:
+    """Count a schedule with the stays that it has."""
+    parts = [part for part in (schedule, schedule.then) if part]
+    return trace(bare(schedule)).count(*(part.tiling.stays for part in parts))
+
+
+def bare(schedule: Schedule) -> Schedule:
+    """The schedule with nothing that stays: all schedules of the same tiles and orders are one."""
+    then = schedule.then and bare(schedule.then)
+    return replace(schedule, tiling=replace(schedule.tiling, stays=()), then=then)
 
 
 def _ordered(schedule: Schedule) -> tuple[Int64, Int64]:

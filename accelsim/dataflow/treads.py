@@ -21,7 +21,7 @@ import numpy as np
 from accelsim.dataflow.long_streams import inputs_saved, is_long, weights_saved
 from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
 from accelsim.dataflow.tile_peaks import tile_peaks
-from accelsim.dataflow.trace import Trace, trace
+from accelsim.dataflow.trace import Trace, bare, trace
 from accelsim.workload.layer import Int64
 
 MOST_MACS = 1 << 17
@@ -110,7 +110,7 @@ def _more(step: Step, bases: Sequence[Base], end_bits: int, least: int) -> list[
 def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[Step]:
     """The steps of that operand and pass which save most with the first place and with all."""
     schedule, bits = base.schedule, base.bits
-    counter = trace(_bare(schedule))
+    counter = trace(bare(schedule))
     rooms = {
         places: (end_bits - 1 - bits) // getattr(schedule.layer.widths, _WIDTHS[places.operand])
         for places, _ in _choices(schedule)
@@ -236,13 +236,7 @@ def _step(counter: Trace, places: Places, words: int) -> Step:
     counted = counter.count(*stays)
     layer = made.layer.group()
     widths = layer.widths
-    traffic = counted.weights * widths.weights if layer.has_weights else 0
-    traffic += counted.inputs * widths.inputs + layer.outputs_words * widths.outputs
+    traffic = counted.weights * widths.weights + counted.inputs * widths.inputs
+    traffic += layer.outputs_words * widths.outputs
     traffic += 2 * counted.psums * widths.psums
     return Step(counted.bits, traffic, places, words)
-
-
-def _bare(schedule: Schedule) -> Schedule:
-    """The schedule with nothing that stays: all schedules of the same tiles and orders are one."""
-    then = schedule.then and _bare(schedule.then)
-    return replace(schedule, tiling=replace(schedule.tiling, stays=()), then=then)

@@ -108,7 +108,9 @@ def _stays(stay: Stay, loops: list[str]) -> str:
     if stay.next_only:
         return f"{stay.operand} that the next tile uses too stay for it"
     count = "all" if stay.words is None else f"the first {stay.words:,}"
-    if not stay.depth:
+    if stay.through:
+        when = "through both parts"
+    elif not stay.depth:
         when = "from tile to tile throughout"
     else:
         when = f"from tile to tile of one {', '.join(loops[: stay.depth])}"

@@ -10,8 +10,10 @@ import pytest
 from cases import random_block, random_layer
 
 import accelsim
+from accelsim.dataflow import treads
 from accelsim.dataflow.frontier import Frontier, Point, frontier
 from accelsim.dataflow.schedule import ONE_MAC
+from accelsim.dataflow.tile_traffic import traffic_words
 from accelsim.replay import DoesNotFit, Replayed, replay
 from accelsim.workload.layer import Axis, Conv, Widths
 
@@ -37,6 +39,13 @@ def check(found: Frontier, point: Point, sample: int | None = None) -> None:
     assert done.correct
     assert done.peak_bits == point.bits
     assert traffic_bits(done, layer.widths) == done.groups * point.traffic_bits
+    moved = (
+        done.weights_read_words, done.inputs_read_words, done.outputs_write_words,
+        done.psums_read_words, done.psums_write_words,
+    )  # fmt: skip
+    assert moved == tuple(
+        done.groups * words for words in traffic_words(schedule, point.traffic_bits)
+    )
     if layer.useful_macs < 2000:
         with pytest.raises(DoesNotFit):
             replay(schedule, point.bits - 1)
@@ -63,6 +72,32 @@ def test_random_layers(seed):
         assert between is not None
         assert between.traffic_bits <= point.traffic_bits - extra // point.step_bits
         check(found, between)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_first_words_of_long_streams(seed, monkeypatch):
+    """Treads of layers too large to be counted MAC by MAC, on layers small enough to run."""
+    monkeypatch.setattr(treads, "MOST_MACS", 0)
+    rng = random.Random(seed)
+    taps, stride, dilation = (
+        rng.choice((1, 2, 3, 3, 5)),
+        rng.choice((1, 1, 2, 3)),
+        rng.choice((1, 2)),
+    )
+    pad = rng.randint(0, taps // 2)
+
+    def axis() -> Axis:
+        outputs = rng.randint(1, 9)
+        reach = (outputs - 1) * stride + (taps - 1) * dilation + 1
+        inputs = max(reach - 2 * pad - rng.randint(0, 1), 1)
+        return Axis(outputs, taps, inputs, stride, dilation, pad)
+
+    K, C = rng.randint(1, 9), rng.randint(3, 9)
+    layer = Conv("conv", "conv", rng.choice((1, 1, 2)), K, C, 1, axis(), axis())
+    found = frontier(layer)
+    for point in found.points:
+        if point.places and layer.useful_macs:
+            check(found, point)
 
 
 @pytest.mark.parametrize(("sram", "most"), [(8, 72), (12, 60), (16, 55), (19, 51)])

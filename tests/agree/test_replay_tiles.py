@@ -13,7 +13,8 @@ from cases import random_block, random_layer
 from walk import macs
 
 from accelsim.dataflow.residency import candidates
-from accelsim.dataflow.schedule import RESIDENTS, Cut, Part, Schedule, Stay, Tiling
+from accelsim.dataflow.schedule import ONE_MAC, RESIDENTS, Cut, Part, Schedule, Stay, Tiling
+from accelsim.dataflow.trace import Counted, counted
 from accelsim.replay import Replayed, machine, replay
 from accelsim.workload.layer import Axis, Conv
 
@@ -36,8 +37,19 @@ def random_schedule(rng: random.Random) -> Schedule:
     first = replace(schedule, part=Part(dim, 0, middle))
     rest = Part(dim, middle, layer.dims[dim])
     second = Schedule(layer, *rng.choice(choices), block, part=rest)
-    second = random_tiles(rng, second, choices)
-    return replace(random_tiles(rng, first, choices), then=second)
+    parts = [random_tiles(rng, part, choices) for part in (first, second)]
+    if rng.random() < 0.5:
+        through = Stay(
+            rng.choice(RESIDENTS), 0, rng.choice((None, rng.randint(1, 9))), through=True
+        )
+        for at, part in enumerate(parts):
+            others = [
+                stay
+                for stay in part.tiling.stays
+                if stay.operand != through.operand or stay.next_only
+            ]
+            parts[at] = replace(part, tiling=replace(part.tiling, stays=(*others, through)))
+    return replace(parts[0], then=parts[1])
 
 
 def random_tiles(rng: random.Random, schedule: Schedule, choices: list) -> Schedule:
@@ -80,7 +92,7 @@ class Walk:
         self.spilled: set = set()
         self.peak_bits = 0
 
-    def part(self, schedule: Schedule) -> None:
+    def part(self, schedule: Schedule, then: Schedule | None) -> None:
         part, cuts = schedule.part, schedule.tiling.cuts
         tiles: dict[tuple[int, ...], list[dict]] = {}
         for mac in self.all_macs:
@@ -105,8 +117,15 @@ class Walk:
                     if order[other][: stay.depth] == pieces[: stay.depth]:
                         waiting = soon if stay.next_only else wanted
                         waiting[stay.operand] |= words[other][stay.operand]
+                if stay.through and then and then.part:
+                    wanted[stay.operand] |= {
+                        word_of(mac, stay.operand)
+                        for mac in self.all_macs
+                        if mac[then.part.dim] >= then.part.begin
+                    }
             self.tile(schedule, pieces, tiles[pieces], wanted, soon)
-        assert not any(self.chip.values())
+        staying = {stay.operand for stay in schedule.tiling.stays if stay.through and then}
+        assert not any(words for name, words in self.chip.items() if name not in staying)
 
     def tile(
         self, schedule: Schedule, pieces: tuple, tile: list[dict], wanted: dict, soon: dict
@@ -211,7 +230,7 @@ def walked(schedule: Schedule) -> tuple[int, Counter]:
     walk = Walk(schedule.layer)
     for part in (schedule, schedule.then):
         if part:
-            walk.part(part)
+            walk.part(part, part.then)
     if not schedule.layer.has_weights:
         walk.traffic["weights_read"] = 0
     return walk.peak_bits, walk.traffic
@@ -227,7 +246,7 @@ def traffic(done: Replayed) -> Counter:
 
 @pytest.mark.parametrize("seed", range(400))
 def test_tiled_schedules(seed, monkeypatch):
-    """As the walk has it; and alike with and without the quick path, and with prefetch."""
+    """As the walk and the trace have it; alike without the quick path, and with prefetch."""
     schedule = random_schedule(random.Random(seed))
     assert schedule.fault() is None
     done = replay(schedule)
@@ -235,6 +254,9 @@ def test_tiled_schedules(seed, monkeypatch):
     assert done.correct
     assert done.peak_bits == bits
     assert traffic(done) == moved
+    if schedule.block == ONE_MAC:
+        inputs, psums = moved["inputs_read"], moved["psums_read"]
+        assert counted(schedule) == Counted(bits, moved["weights_read"], inputs, psums)
     monkeypatch.setattr(machine, "run_macs", machine.run)
     assert replay(schedule) == done
     then = schedule.then and replace(schedule.then, buffering="prefetch")
