@@ -25,9 +25,14 @@ from accelsim.dataflow.tile_schedules import (
     split_schedule,
 )
 from accelsim.dataflow.tiling import Cuts, cuts_of, exchanges, plain_tilings, uneven_splits
-from accelsim.dataflow.treads import Base, Places, filled
+from accelsim.dataflow.treads import MOST_MACS, Base, Places, filled
 from accelsim.workload.layer import Conv, Int64
 
+_SOURCES_OF: dict[Resident, tuple[int, ...]] = {
+    "outputs": (spare.OUTPUTS, spare.EXCHANGES, spare.ROW_SPLITS, spare.COL_SPLITS),
+    "inputs": (spare.INPUTS,),
+    "weights": (spare.WEIGHTS,),
+}
 _BASES = 4
 """Schedules before a tread, besides the one at it, whose words may stay to fill it."""
 _SOURCES: tuple[Resident, ...] = ("outputs", "inputs", "weights")
@@ -125,12 +130,21 @@ def frontier(
     last = Point(end, least, 0, 0, 0, None, 0)
     found = Frontier(layer, cuts, buffering, (last,), (), once)
     if group.useful_macs:
-        stairs, lines = _lines(cuts, single, residents, end)
+        by_one = block == ONE_MAC and single == "single"
+        ends = {name: end for name in residents}
+        if by_one and group.useful_macs <= MOST_MACS:
+            ends = {name: once_only(layer, residents=(name,)).peak.bits for name in residents}
+        stairs, lines = _lines(cuts, single, residents, max(ends.values()))
+        found = replace(found, stairs=stairs)
         # what moves everything once in less is not of one tile: `once` may not know it
-        points = _points(above(lines, least), end)
-        found = replace(found, stairs=stairs, points=(*points, last))
-        if block == ONE_MAC and single == "single":
-            found = replace(found, points=_without_treads(found))
+        lines = above(lines, least)
+        if not by_one:
+            points = _points(lines, end)
+        elif group.useful_macs > MOST_MACS:
+            points = _without_treads(found, [*_points(lines, end), last])[:-1]
+        else:
+            points = _lowest(_by_resident(found, lines, ends), end)
+        found = replace(found, points=(*points, last))
     scaled = (
         replace(point, bits=copies * point.bits, step_bits=copies * point.step_bits)
         for point in found.points
@@ -181,9 +195,35 @@ def _points(lines: Int64, end_bits: int) -> list[Point]:
     return points
 
 
-def _without_treads(found: Frontier) -> tuple[Point, ...]:
-    """The points, and where they leave sizes out what words counted one by one save there."""
-    points, last = found.points, found.points[-1]
+def _by_resident(found: Frontier, lines: Int64, ends: dict[Resident, int]) -> list[Point]:
+    """The points of each resident by itself, up to its own end, without treads.
+
+    So that the same words stay, whatever other residents there are to choose from.
+    """
+    points: list[Point] = []
+    for resident, end in ends.items():
+        own = lines[np.isin(lines[:, spare.SOURCE], _SOURCES_OF[resident])]
+        if len(own):
+            last = replace(found.points[-1], bits=end)
+            points += _without_treads(found, [*_points(own, end), last])[:-1]
+    return points
+
+
+def _lowest(points: list[Point], end_bits: int) -> list[Point]:
+    """The points of the lower envelope of points, below `end_bits`."""
+    if not points:
+        return points
+    lines = np.zeros((len(points), spare.LINE_FIELDS), dtype=np.int64)
+    lines[:, :5] = [
+        (each.bits, each.traffic_bits, each.step_bits, each.gain_bits, each.steps)
+        for each in points
+    ]  # fmt: skip
+    return [_after(points[at], steps) for at, steps in envelope(lines, end_bits).tolist()]
+
+
+def _without_treads(found: Frontier, points: list[Point]) -> list[Point]:
+    """The points, and where they leave sizes out what further words save there."""
+    last = points[-1]
     word = min(found.cuts.group.widths.live)
     kept = [points[0]]
     for at in range(1, len(points)):
@@ -206,7 +246,7 @@ def _without_treads(found: Frontier) -> tuple[Point, ...]:
                 break
         if following is not None:
             kept.append(following)
-    return tuple(_merged(kept))
+    return _merged(kept)
 
 
 def _shorten(points: list[Point], bits: int) -> None:

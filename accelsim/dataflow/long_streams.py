@@ -12,16 +12,24 @@ is the pass's last tile no place is free before it, so that the places hold thes
 the latter as the last tile is done with channel 0, and so with the places, before the middle. Past
 k tiles the inputs of a pixel tile stay likewise; each k tile uses them all. There the first tile is
 as large as any, and words of all but the last two channels may stay.
+
+With weights resident and no strips, a pass over k tiles sweeps the same inputs again and again. Let
+places take the first inputs that the first k tile is done with. If the second half of the sweep
+alone, as a layer of its own, has the peak of the whole, the whole has it there too, as more uses
+only lengthen lives; the words that the first half is done with wait then. Peak: the tile's + x.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise, product
 
 import numpy as np
 
 from accelsim.dataflow.schedule import Schedule
+from accelsim.dataflow.tile_axes import axis_piece
+from accelsim.dataflow.tile_peaks import tile_peak
 from accelsim.workload.layer import Axis, Int64
 
 
@@ -79,6 +87,32 @@ def inputs_saved(part: Schedule) -> Int64:
         tiles *= len(pieces)
         least *= int(words.min())
     return np.arange(1, least + 1) * (k_tiles - 1) * tiles
+
+
+def swept_inputs_saved(schedule: Schedule, bits: int) -> Int64:
+    """Fetches saved by 1, 2, ... places for inputs past k tiles, the innermost loop, with weights
+    resident, given the bits of a tile's peak.
+    """
+    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
+    none = np.zeros(0, dtype=np.int64)
+    group, dims = schedule.layer.group(), schedule.dims
+    k_tiles = len(begins.get("K", (0,)))
+    sweeps = schedule.resident == "weights" and schedule.order[:1] in (("P",), ("Q",))
+    if not sweeps or k_tiles == 1 or set(begins) - {"K", "C"} or dims["N"] > 1 or schedule.part:
+        return none
+    axis, other = (group.rows, group.cols)[:: 1 if schedule.order[0] == "P" else -1]
+    middle = axis.outputs // 2
+    channels = np.diff([*begins.get("C", (0,)), dims["C"]])
+    half = axis_piece(axis, middle, axis.outputs, 0, axis.taps)
+    rows, cols = (half, other)[:: 1 if schedule.order[0] == "P" else -1]
+    outputs = int(np.diff([*begins["K"], dims["K"]]).max())
+    tile = replace(group, K=outputs, C=int(channels.max()), rows=rows, cols=cols)
+    if not tile.useful_macs or tile_peak(tile, schedule) < bits:
+        return none
+    p, _, h = axis.pairs()
+    done_with = len(np.setdiff1d(h[p < middle], h[p >= middle])) * other.used_inputs
+    words = np.arange(1, int(channels.min()) * done_with + 1)
+    return words * ((k_tiles - 1) * len(channels))
 
 
 def _axis(part: Schedule, dim: str) -> tuple[Axis, int, int]:

@@ -42,9 +42,13 @@ def tile_peaks(schedule: Schedule) -> tuple[int, int]:
                 here = row_places[0] or col_places[0] or len(sizes["N"]) > 1
             tile = replace(largest, N=images, rows=row, cols=col)
             if here and tile.useful_macs:
-                bits = _peak_bits(tile, schedule.order, schedule.block, schedule.buffering)
-                found[is_last] = max(found[is_last], bits)
+                found[is_last] = max(found[is_last], tile_peak(tile, schedule))
     return found[0], found[1]
+
+
+def tile_peak(tile: Conv, schedule: Schedule) -> int:
+    """The most live bits of a tile that runs as a schedule's tiles do."""
+    return _peak_bits(tile, schedule.order, schedule.block, schedule.buffering)
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,12 @@ from itertools import product
 
 import numpy as np
 
-from accelsim.dataflow.long_streams import inputs_saved, is_long, weights_saved
+from accelsim.dataflow.long_streams import (
+    inputs_saved,
+    is_long,
+    swept_inputs_saved,
+    weights_saved,
+)
 from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
 from accelsim.dataflow.tile_peaks import tile_peaks
 from accelsim.dataflow.trace import Trace, bare, trace
@@ -166,6 +171,11 @@ def _streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
     parts = [part for part in (base.schedule, base.schedule.then) if part]
     if any(stay.words for part in parts for stay in part.tiling.stays):
         return []
+    if base.schedule.resident == "weights":
+        made = _reordered(base.schedule, 0, "CRS")
+        outer = sum(each.dim == "C" for each in made.tiling.cuts)
+        saved = swept_inputs_saved(made, base.bits)
+        return [(Places(made, 0, "inputs", outer), 0, base.bits, made.layer.widths.inputs, saved)]
     if not any(map(is_long, parts)):
         return []
     peaks = [tile_peaks(part) for part in parts]
