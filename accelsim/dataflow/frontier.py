@@ -55,6 +55,24 @@ class Point:
     staying: int
     places: Places | None = None
 
+    @property
+    def end_bits(self) -> int:
+        """Bits of SRAM with all steps taken."""
+        return self.bits + self.steps * self.step_bits
+
+    @property
+    def end_traffic_bits(self) -> int:
+        """Bits of traffic with all steps taken."""
+        return self.traffic_bits - self.steps * self.gain_bits
+
+    def after(self, steps: int) -> Point:
+        """The point with so many of its steps taken."""
+        return Point(
+            self.bits + steps * self.step_bits, self.traffic_bits - steps * self.gain_bits,
+            self.step_bits, self.gain_bits, self.steps - steps,
+            self.line, self.staying + steps, self.places,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Frontier:
@@ -101,7 +119,7 @@ class Frontier:
         if not fitting:
             return None
         best = fitting[-1]
-        return _after(best, min((bits - best.bits) // max(best.step_bits, 1), best.steps))
+        return best.after(min((bits - best.bits) // max(best.step_bits, 1), best.steps))
 
 
 def frontier(
@@ -145,6 +163,8 @@ def frontier(
         else:
             points = _lowest(_by_resident(found, lines, ends), end)
         found = replace(found, points=(*points, last))
+    if copies == 1:
+        return found
     scaled = (
         replace(point, bits=copies * point.bits, step_bits=copies * point.step_bits)
         for point in found.points
@@ -187,11 +207,11 @@ def _lines(
 def _points(lines: Int64, end_bits: int) -> list[Point]:
     """The points of the lower envelope of lines, below `end_bits`."""
     points = []
-    for place, step in envelope(lines, end_bits).tolist():
-        bits, traffic, step_bits, gain, steps = (int(value) for value in lines[place, :5])
-        staying = int(lines[place, spare.BEGUN]) + step
-        bits, traffic = bits + step * step_bits, traffic - step * gain
-        points.append(Point(bits, traffic, step_bits, gain, steps - step, lines[place], staying))
+    rows = envelope(lines, end_bits)
+    figures = zip(rows[:, 1].tolist(), lines[rows[:, 0]], lines[rows[:, 0]].tolist(), strict=True)
+    for step, line, (bits, traffic, step_bits, gain, steps, *_, begun, _last) in figures:
+        start = Point(bits, traffic, step_bits, gain, steps, line, begun)
+        points.append(start.after(step))
     return points
 
 
@@ -218,7 +238,7 @@ def _lowest(points: list[Point], end_bits: int) -> list[Point]:
         (each.bits, each.traffic_bits, each.step_bits, each.gain_bits, each.steps)
         for each in points
     ]  # fmt: skip
-    return [_after(points[at], steps) for at, steps in envelope(lines, end_bits).tolist()]
+    return [points[at].after(steps) for at, steps in envelope(lines, end_bits).tolist()]
 
 
 def _without_treads(found: Frontier, points: list[Point]) -> list[Point]:
@@ -228,20 +248,23 @@ def _without_treads(found: Frontier, points: list[Point]) -> list[Point]:
     kept = [points[0]]
     for at in range(1, len(points)):
         _shorten(kept, points[at].bits)
-        following = _below(points[at], _end(kept[-1]).traffic_bits)
+        following = _below(points[at], kept[-1].end_traffic_bits)
         while following is not None:
-            here = _end(kept[-1])
-            if here.bits + word >= following.bits:
+            here = kept[-1]
+            if here.end_bits + word >= following.bits:
                 break
-            bases = (here, *(_end(base) for base in points[max(at - _BASES, 0) : at][::-1]))
-            tried = [Base(found.schedule(base), base.bits, base.traffic_bits) for base in bases]
-            steps = filled(tried, here.traffic_bits, following.bits, last.traffic_bits)
+            bases = (here, *points[max(at - _BASES, 0) : at][::-1])
+            tried = [
+                Base(found.schedule(base.after(base.steps)), base.end_bits, base.end_traffic_bits)
+                for base in bases
+            ]
+            steps = filled(tried, here.end_traffic_bits, following.bits, last.traffic_bits)
             for step in steps:
                 _shorten(kept, step.bits)
                 kept.append(
                     Point(step.bits, step.traffic_bits, 0, 0, 0, None, step.words, step.places)
                 )
-            following = _below(following, _end(kept[-1]).traffic_bits)
+            following = _below(following, kept[-1].end_traffic_bits)
             if not steps:
                 break
         if following is not None:
@@ -251,10 +274,16 @@ def _without_treads(found: Frontier, points: list[Point]) -> list[Point]:
 
 def _shorten(points: list[Point], bits: int) -> None:
     """Leave out what needs so many bits or more."""
-    while points and _end(points[-1]).bits >= bits:
+    while points and points[-1].end_bits >= bits:
         gone = points.pop()
         if gone.bits < bits:
-            points.append(replace(gone, steps=(bits - 1 - gone.bits) // gone.step_bits))
+            fewer = (bits - 1 - gone.bits) // gone.step_bits
+            points.append(
+                Point(
+                    gone.bits, gone.traffic_bits, gone.step_bits, gone.gain_bits, fewer,
+                    gone.line, gone.staying, gone.places,
+                )
+            )  # fmt: skip
 
 
 def _below(point: Point, traffic_bits: int) -> Point | None:
@@ -262,20 +291,7 @@ def _below(point: Point, traffic_bits: int) -> Point | None:
     if point.traffic_bits < traffic_bits:
         return point
     more = (point.traffic_bits - traffic_bits) // point.gain_bits + 1 if point.steps else 1
-    return _after(point, more) if more <= point.steps else None
-
-
-def _after(point: Point, steps: int) -> Point:
-    """The point with so many of its steps taken."""
-    return replace(
-        point, bits=point.bits + steps * point.step_bits,
-        traffic_bits=point.traffic_bits - steps * point.gain_bits,
-        staying=point.staying + steps, steps=point.steps - steps,
-    )  # fmt: skip
-
-
-def _end(point: Point) -> Point:
-    return _after(point, point.steps)
+    return point.after(more) if more <= point.steps else None
 
 
 def _merged(points: list[Point]) -> list[Point]:
@@ -283,10 +299,10 @@ def _merged(points: list[Point]) -> list[Point]:
     merged: list[Point] = []
     for point in points:
         if merged and point.places and merged[-1].places == point.places:
-            before, base = _end(merged[-1]), merged[-1]
-            step, gain = point.bits - before.bits, before.traffic_bits - point.traffic_bits
+            base = merged[-1]
+            step, gain = point.bits - base.end_bits, base.end_traffic_bits - point.traffic_bits
             alike = base.steps == 0 or (step, gain) == (base.step_bits, base.gain_bits)
-            if alike and point.staying == before.staying + 1:
+            if alike and point.staying == base.staying + base.steps + 1:
                 merged[-1] = replace(base, step_bits=step, gain_bits=gain, steps=base.steps + 1)
                 continue
         merged.append(point)

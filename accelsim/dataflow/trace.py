@@ -14,7 +14,7 @@ Blocks of one MAC, no prefetch. `replay` executes the same schedules on a machin
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit
@@ -78,22 +78,38 @@ class Trace:
 
         -1 for a tile where nothing stays.
         """
-        places = np.zeros(len(self.pieces), dtype=np.int64)
-        ends, soon = (np.full(len(self.pieces), -1, dtype=np.int64) for _ in range(2))
+        tiles = len(self.pieces)
+        places = np.zeros(tiles, dtype=np.int64)
+        ends, soon = self._nothing, self._nothing
         for part, own in enumerate(stays):
-            inside = self.pieces[:, 0] == part
             for stay in own:
                 if stay.operand != RESIDENTS[place]:
                     continue
-                prefix = self.pieces[:, : stay.depth + 1]
-                changes = np.flatnonzero((prefix[1:] != prefix[:-1]).any(axis=1))
-                last = np.r_[changes, len(prefix) - 1]
-                last = last.repeat(np.diff(np.r_[-1, last]))
-                last = last[-1:].repeat(len(last)) if stay.through else last
-                (soon if stay.next_only else ends)[inside] = last[inside]
-                if not stay.next_only:
+                inside = self.pieces[:, 0] == part
+                last = self._last(0 if stay.through else stay.depth + 1)
+                if stay.next_only:
+                    soon = np.where(inside, last, soon)
+                else:
+                    ends = np.where(inside, last, ends)
                     places[inside] = _ALL if stay.words is None else stay.words
         return places, ends, soon
+
+    @cached_property
+    def _nothing(self) -> Int64:
+        return np.full(len(self.pieces), -1, dtype=np.int64)
+
+    @cached_property
+    def _known(self) -> dict[int, Int64]:
+        return {}
+
+    def _last(self, columns: int) -> Int64:
+        """For each tile, the last one whose part and outermost pieces, so many, are the same."""
+        if columns not in self._known:
+            prefix = self.pieces[:, :columns]
+            changes = np.flatnonzero((prefix[1:] != prefix[:-1]).any(axis=1))
+            last = np.append(changes, len(prefix) - 1)
+            self._known[columns] = last.repeat(np.diff(last, prepend=-1))
+        return self._known[columns]
 
 
 @lru_cache(maxsize=64)

@@ -132,12 +132,18 @@ def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[S
         if steps:
             step, begun = min(steps, key=lambda each: (each[0].traffic_bits, each[0].bits))
             chosen[step.places] = begun
-    every = [
-        _step(counter, places, begun + words)
-        for places, begun in chosen.items()
-        for words in range(1, rooms[places] + 1)
-    ]
+    every: list[Step] = []
+    for places, begun in chosen.items():
+        for words in range(1, rooms[places] + 1):
+            step = _step(counter, places, begun + words)
+            if every and every[-1].places == places and _is_as(step, every[-1]):
+                break  # no word waits for want of a place
+            every.append(step)
     return _staircase(every, traffic_bits, end_bits, least)
+
+
+def _is_as(step: Step, other: Step) -> bool:
+    return (step.bits, step.traffic_bits) == (other.bits, other.traffic_bits)
 
 
 def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
