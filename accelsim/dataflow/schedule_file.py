@@ -59,10 +59,12 @@ def _unknown(
 def _said(value: Any) -> Any:
     """Leave out what is not there: no limit, no part, no order of its own at the turns."""
     if isinstance(value, dict):
-        absent = [
-            key for key in value if value[key] is None or (key, value[key]) == ("turn_order", [])
-        ]
-        return {key: _said(inner) for key, inner in value.items() if key not in absent}
+        absent: list[Any] = [None, ("turn_order", []), ("through", False)]
+        return {
+            key: _said(inner)
+            for key, inner in value.items()
+            if inner not in absent and (key, inner) not in absent
+        }
     return [_said(inner) for inner in value] if isinstance(value, list) else value
 
 

@@ -197,13 +197,14 @@ def _streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
         widths = base.schedule.layer.widths
         # psums that a tap tile does not visit are not in its own peak
         if not cut & {"R", "S"} or earlier == base.bits:
-            places = Places(_reordered(base.schedule, number, "K"), number, "weights", "K" in cut)
+            places = Places(
+                _reordered(base.schedule, number, "K"), number, "weights", int("K" in cut)
+            )
             floor = max(others, last)
             found.append((places, floor, earlier, widths.weights, weights_saved(part)))
         saved = inputs_saved(part)
-        places = Places(
-            _reordered(base.schedule, number, "NPQ"), number, "inputs", len(cut & set("NPQ"))
-        )
+        made = _reordered(base.schedule, number, "NPQ")
+        places = Places(made, number, "inputs", len(cut & set("NPQ")))
         found.append((places, others, max(earlier, last), widths.inputs, saved))
     return found
 

@@ -51,9 +51,14 @@ TILED = replace(
 )
 REST = replace(SCHEDULE, resident="inputs", order=tuple("KCRSPQ"), part=Part("Q", 3, 7))
 IN_PARTS = replace(TILED, part=Part("Q", 0, 3), then=REST)
+THROUGH = Stay("weights", words=3, through=True)
+KEPT_THROUGH = replace(
+    SCHEDULE, part=Part("Q", 0, 3), tiling=Tiling(stays=(THROUGH,)),
+    then=replace(REST, tiling=Tiling(stays=(THROUGH,))),
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("schedule", [TILED, IN_PARTS, replace(TILED, turn_order=())])
+@pytest.mark.parametrize("schedule", [TILED, IN_PARTS, KEPT_THROUGH, replace(TILED, turn_order=())])
 def test_tiles_and_parts_survive_the_file(schedule, tmp_path):
     assert schedule.fault() is None
     path = tmp_path / "tiled.yaml"
@@ -129,6 +134,15 @@ def test_what_is_absent_is_not_written():
          "Q has 3; no tile begins at 3"),
         ({"part": Part("Q", 0, 3), "then": replace(REST, tiling=Tiling((Cut("Q", (0, 4)),)))},
          "then.tiling", "Q has 4; no tile begins at 4"),
+        ({"tiling": Tiling(stays=(THROUGH,))}, "tiling",
+         "only in a layer of two parts something stays through"),
+        ({"part": Part("Q", 0, 3), "then": REST, "tiling": Tiling(stays=(THROUGH,))},
+         "then.tiling", "what stays through is the same in both parts"),
+        *(({"part": Part("Q", 0, 3), "tiling": Tiling((Cut("P", (0, 3)),), stays=(wrong,)),
+            "then": replace(REST, tiling=Tiling((Cut("P", (0, 3)),), stays=(wrong,)))},
+           "tiling", "what stays through has depth 0, and is not for the next tile only")
+          for wrong in [replace(THROUGH, depth=1),
+                        Stay("inputs", next_only=True, through=True)]),
         ({"layer": replace(LAYER, groups=4)}, "layer",
          "groups divide K and C, and both axes are of one kind"),
         ({"layer": replace(LAYER, N=0)}, "layer", "sizes and widths are 1 or more"),
