@@ -262,8 +262,11 @@ def _without_treads(found: Frontier, points: list[Point]) -> list[Point]:
             for step in steps:
                 _shorten(kept, step.bits)
                 kept.append(
-                    Point(step.bits, step.traffic_bits, 0, 0, 0, None, step.words, step.places)
-                )
+                    Point(
+                        step.bits, step.traffic_bits, step.step_bits, step.gain_bits, step.steps,
+                        None, step.words, step.places,
+                    )
+                )  # fmt: skip
             following = _below(following, kept[-1].end_traffic_bits)
             if not steps:
                 break

@@ -32,6 +32,9 @@ from accelsim.dataflow.tile_axes import axis_piece
 from accelsim.dataflow.tile_peaks import tile_peak
 from accelsim.workload.layer import Axis, Int64
 
+MOST_PLACES = 1 << 14
+"""Places tried at most between two schedules."""
+
 
 def is_long(part: Schedule) -> bool:
     """Whether the tiles of a part stream three channels or more past their outputs."""
@@ -63,7 +66,7 @@ def weights_saved(part: Schedule) -> Int64:
         tiles = [int((rows[:, r] > 0).sum() * (cols[:, s] > 0).sum()) for r, s in taps]
         groups.append([images * often - 1 for often in tiles if images * often > 1])
     widths = np.diff([*begins.get("K", (0,)), part.dims["K"]]).tolist()
-    most = min(widths) * sum(map(len, groups))
+    most = min(min(widths) * sum(map(len, groups)), MOST_PLACES)
     saved = np.zeros(most, dtype=np.int64)
     for width in set(widths):
         words = [count for group in groups for _ in range(width) for count in group]
@@ -86,7 +89,7 @@ def inputs_saved(part: Schedule) -> Int64:
             words = _inputs_used(*_axis(part, dim), begins.get(dim, (0,)))
         tiles *= len(pieces)
         least *= int(words.min())
-    return np.arange(1, least + 1) * (k_tiles - 1) * tiles
+    return np.arange(1, min(least, MOST_PLACES) + 1) * ((k_tiles - 1) * tiles)
 
 
 def swept_inputs_saved(schedule: Schedule, bits: int) -> Int64:
@@ -111,7 +114,7 @@ def swept_inputs_saved(schedule: Schedule, bits: int) -> Int64:
         return none
     p, _, h = axis.pairs()
     done_with = len(np.setdiff1d(h[p < middle], h[p >= middle])) * other.used_inputs
-    words = np.arange(1, int(channels.min()) * done_with + 1)
+    words = np.arange(1, min(int(channels.min()) * done_with, MOST_PLACES) + 1)
     return words * ((k_tiles - 1) * len(channels))
 
 

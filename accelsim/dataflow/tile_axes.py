@@ -122,7 +122,12 @@ def axis_piece(axis: Axis, low: int, high: int, first: int, last: int) -> Axis:
     outputs, taps = high - low, last - first
     if axis.kind == "deconv":
         pad = axis.pad + low - first * axis.dilation
-        return replace(axis, outputs=outputs, taps=taps, pad=pad)
+        piece = replace(axis, outputs=outputs, taps=taps, pad=pad)
+        h = piece.pairs()[2]
+        if len(h) and pad >= int(h.min()) * axis.stride:  # count from the first input it uses
+            begin, end = int(h.min()), int(h.max()) + 1
+            piece = replace(piece, inputs=end - begin, pad=pad - begin * axis.stride)
+        return piece
     pad = axis.pad - low * axis.stride - first * axis.dilation
     inputs = axis.inputs + min(pad, 0)
     pad = max(pad, 0)

@@ -11,7 +11,7 @@ and what that costs and saves is counted MAC by MAC (`trace`); on large ones the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -72,12 +72,18 @@ class Base:
 
 @dataclass(frozen=True)
 class Step:
-    """Bits and traffic bits of a schedule with so many places."""
+    """Bits and traffic bits of a schedule with so many places.
+
+    Up to `steps` further places take `step_bits` and save `gain_bits` each.
+    """
 
     bits: int
     traffic_bits: int
     places: Places
     words: int
+    step_bits: int = 0
+    gain_bits: int = 0
+    steps: int = 0
 
 
 def filled(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
@@ -87,9 +93,10 @@ def filled(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) 
     strictly in bits and descend in traffic, which stays above `least`. Where words of one operand
     leave sizes out, places for another are tried from the step before.
     """
+    if bases[0].schedule.layer.group().useful_macs > MOST_MACS:
+        return _streamed(bases, traffic_bits, end_bits, least)
     for base in bases:
-        find = _counted if base.schedule.layer.group().useful_macs <= MOST_MACS else _streamed
-        steps = find(base, traffic_bits, end_bits, least)
+        steps = _counted(base, traffic_bits, end_bits, least)
         if steps:
             break
     else:
@@ -156,18 +163,48 @@ def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: i
     return found
 
 
-def _streamed(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[Step]:
-    """The steps of a schedule with no places yet, by the law of `long_streams`."""
-    steps: list[Step] = []
-    for places, floor, grows, width, saved in _streams(base):
-        room = max(end_bits - 1 - grows, 0) // width
-        fewer = (base.traffic_bits - traffic_bits) // width  # save more than that
+def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
+    """The steps of schedules that have no places yet, by the laws of `long_streams`."""
+    streams = [(base, *stream) for base in bases for stream in _streams(base)]
+    tried = [np.zeros((0, 4), dtype=np.int64)]
+    for at, (base, _, floor, grows, width, saved) in enumerate(streams):
+        # enough words to save something, and no more than fit
+        fewer = (base.traffic_bits - traffic_bits) // width
         first = int(np.searchsorted(saved, fewer, side="right"))
-        for words in range(first + 1, min(room, len(saved)) + 1):
-            bits = max(floor, grows + words * width)
-            traffic = base.traffic_bits - int(saved[words - 1]) * width
-            steps.append(Step(bits, traffic, places, words))
-    return _staircase(steps, traffic_bits, end_bits, least)
+        last = min(max(end_bits - 1 - grows, 0) // width, len(saved))
+        words = np.arange(first + 1, last + 1)
+        bits = np.maximum(floor, grows + words * width)
+        moved = base.traffic_bits - saved[first : first + len(words)] * width
+        tried.append(np.stack([bits, moved, np.full_like(words, at), words], axis=1))
+    steps = np.concatenate(tried)
+    steps = steps[(steps[:, 0] < end_bits) & (steps[:, 1] > least) & (steps[:, 1] < traffic_bits)]
+    steps = steps[np.lexsort((steps[:, 1], steps[:, 0]))]
+    if not len(steps):
+        return []
+    best = np.minimum.accumulate(steps[:, 1])
+    steps = steps[np.r_[True, best[1:] < best[:-1]]]
+    rows, found = steps.tolist(), []
+    for begin, end in _runs(rows):
+        bits, moved, at, first = rows[begin]
+        more = (0, 0, 0)
+        if end - begin > 1:
+            more = rows[begin + 1][0] - bits, moved - rows[begin + 1][1], end - begin - 1
+        found.append(Step(bits, moved, streams[at][1], first, *more))
+    return found
+
+
+def _runs(rows: list[list[int]]) -> Iterator[tuple[int, int]]:
+    """Begins and ends of runs of rows, each with as much more and less than the one before."""
+    begin = 0
+    while begin < len(rows):
+        end, change = begin + 1, None
+        while end < len(rows):
+            here = [now - before for now, before in zip(rows[end], rows[end - 1], strict=True)]
+            if here[2:] != [0, 1] or (change and here != change):
+                break
+            end, change = end + 1, here
+        yield begin, end
+        begin = end
 
 
 @lru_cache(maxsize=256)
