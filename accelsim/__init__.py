@@ -21,9 +21,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from accelsim.dataflow.loopnest import Loop, Mapping
     from accelsim.dataflow.schedule import Block, Schedule
     from accelsim.dataflow.schedule_file import from_yaml, to_yaml
     from accelsim.frontiers import frontier
+    from accelsim.mappings import mapping
     from accelsim.report.explain import explain
     from accelsim.simulate import min_sram
     from accelsim.spec import InputError
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Block": "accelsim.dataflow.schedule",
+    "Loop": "accelsim.dataflow.loopnest",
+    "Mapping": "accelsim.dataflow.loopnest",
     "InputError": "accelsim.spec",
     "Network": "accelsim.workload.network",
     "Schedule": "accelsim.dataflow.schedule",
@@ -39,6 +43,7 @@ _HOME = {
     "frontier": "accelsim.frontiers",
     "from_yaml": "accelsim.dataflow.schedule_file",
     "load_network": "accelsim.workload.network",
+    "mapping": "accelsim.mappings",
     "min_sram": "accelsim.simulate",
     "replay": "accelsim.verify",
     "to_yaml": "accelsim.dataflow.schedule_file",
@@ -46,6 +51,8 @@ _HOME = {
 __all__ = [
     "Block",
     "InputError",
+    "Loop",
+    "Mapping",
     "Network",
     "Result",
     "Schedule",
@@ -54,6 +61,7 @@ __all__ = [
     "from_yaml",
     "frontier",
     "load_network",
+    "mapping",
     "min_sram",
     "replay",
     "to_yaml",
@@ -78,11 +86,14 @@ def _repr_html(result: Result) -> str:
     return repr_html(result)
 
 
-def _plot(result: Result, *, width_inches: float = 7.0) -> Figure:
-    """Draw the result as a matplotlib figure; raises InputError where it has no picture."""
+def _plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> Figure:
+    """Draw the result as a matplotlib figure; raises InputError where it has no picture.
+
+    `panels` gives each layer of a frontier its own.
+    """
     from accelsim.report.plots import plot
 
-    return plot(result, width_inches=width_inches)
+    return plot(result, width_inches=width_inches, panels=panels)
 
 
 # Results show themselves; their own module lies below all pictures and cannot say so itself.

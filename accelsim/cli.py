@@ -116,10 +116,19 @@ def _min_sram(given: Namespace) -> int:
 def _frontier(given: Namespace) -> int:
     from accelsim.frontiers import TooLittleSram, frontier
     from accelsim.report.frontier_tables import frontier_assumptions, frontier_text
+    from accelsim.spec import shipped_names
 
+    if bool(given.networks) == given.all:
+        raise UsageError("accelsim frontier: name networks, or --all")
+    if given.mapping:
+        return _mapping(given)
+    if given.replay and given.convention == "orojenesis":
+        raise UsageError("accelsim frontier: orojenesis has no schedules to replay; use padded")
+    picture = _picture(given)
+    names = shipped_names("networks") if given.all else given.networks
     asked = {"layer": given.layer, "sram": given.sram, "convention": given.convention}
     try:
-        found = frontier(given.network, **asked, **_search(given))
+        found = frontier(names, **asked, **_search(given))
     except TooLittleSram as error:
         return _say(f"accelsim frontier: {error}", 3)
     code = 0
@@ -137,12 +146,48 @@ def _frontier(given: Namespace) -> int:
             where = f"{first['layer']} at {first['sram_bytes']:,} bytes is the first"
             code = _say(f"accelsim frontier: replay disagrees: only {ran}; {where}", 3)
     chosen = _format(given)
-    if chosen == "table":
+    if picture:
+        from accelsim.report.plots import plot, save
+
+        save(plot(found, panels=given.panels), given.output)
+        _say(f"wrote {given.output}")
+    elif chosen == "table":
         _write(frontier_text(found, _terminal_columns(given)), given.output)
     else:
         _write(_encoded(found, chosen), given.output)
         _say(frontier_assumptions(found))
     return code
+
+
+def _mapping(given: Namespace) -> int:
+    """What a user's mapping of one layer needs and moves."""
+    from accelsim.mappings import mapping
+    from accelsim.report.frontier_tables import mapping_text
+
+    for option in ("sram", "resident", "replay", "all", "panels"):
+        if getattr(given, option):
+            raise UsageError(f"accelsim frontier: --mapping goes without --{option}")
+    if given.block or given.buffering != "single":
+        raise UsageError("accelsim frontier: --mapping goes without --block and --buffering")
+    if len(given.networks) != 1 or len(given.layer or ()) != 1:
+        raise UsageError("accelsim frontier: --mapping is of one NET and one --layer; name them")
+    names = ("convention", "batch", "input", "bits", "psum_bits")
+    asked = {name: getattr(given, name) for name in names}
+    found = mapping(given.networks[0], given.layer[0], given.mapping, **asked)
+    if _format(given) == "table":
+        _write(mapping_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, _format(given)), given.output)
+    return 0
+
+
+def _picture(given: Namespace) -> bool:
+    """Whether `-o` names a picture; raises UsageError for `--panels` without one."""
+    ending = os.path.splitext(given.output or "")[1].lower()
+    picture = ending in (".png", ".svg", ".pdf") and not given.format
+    if given.panels and not picture:
+        raise UsageError("accelsim frontier: --panels is for pictures; add -o FILE.png")
+    return picture
 
 
 def _replay(given: Namespace) -> int:
@@ -201,15 +246,21 @@ def _explain(given: Namespace) -> int:
 
 def _plot(given: Namespace) -> int:
     from accelsim.report.files import read_result
-    from accelsim.report.plots import plot, save
+    from accelsim.report.plots import plot, plot_several, save
     from accelsim.spec import InputError
 
-    picture = given.output or os.path.splitext(given.file)[0] + ".png"
-    result = read_result(given.file)
+    picture = given.output or os.path.splitext(given.files[0])[0] + ".png"
+    results = [read_result(path) for path in given.files]
+    result = results[0]
     try:
-        figure = plot(result)
+        if len(results) > 1:
+            if given.panels:
+                raise UsageError("accelsim plot: --panels is for one FILE")
+            figure = plot_several(results)
+        else:
+            figure = plot(result, panels=given.panels)
     except InputError as error:
-        raise InputError(f"{given.file}: {error}") from None
+        raise InputError(f"{given.files[0]}: {error}") from None
     save(figure, picture)
     drawn = result.columns
     if "min_sram_bytes" in drawn and "min_sram_weights_resident_bytes" not in drawn:
@@ -360,7 +411,7 @@ COMMANDS = {
         "NET...", "least SRAM to move every word once", options.add_min_sram, _min_sram
     ),
     "frontier": _Command(
-        "NET", "least traffic at every SRAM size", options.add_frontier, _frontier
+        "NET...", "least traffic at every SRAM size", options.add_frontier, _frontier
     ),
     "replay": _Command(
         "NET...", "execute what min-sram claims, word by word", options.add_replay, _replay
@@ -369,7 +420,7 @@ COMMANDS = {
         "NET LAYER", "the working behind one layer's need", options.add_explain, _explain
     ),
     "plot": _Command(
-        "FILE", "a picture of what min-sram or frontier saved", options.add_plot, _plot
+        "FILE...", "a picture of what min-sram or frontier saved", options.add_plot, _plot
     ),
     "check": _Command(
         "FILE...", "say what a network file holds, or what is wrong", options.add_files, _check

@@ -132,10 +132,8 @@ def add_min_sram(parser: Parser) -> None:
 
 def add_frontier(parser: Parser) -> None:
     """Options of `frontier`."""
-    parser.add_argument("network", metavar="NET", help="shipped name or YAML file")
-    parser.add_argument(
-        "--layer", action="append", metavar="NAME", help="only this layer or pattern (repeatable)"
-    )
+    add_networks(parser, "*")
+    parser.add_argument("--all", action="store_true", help="all shipped networks")
     add_search(parser)
     parser.add_argument(
         "--sram",
@@ -145,10 +143,16 @@ def add_frontier(parser: Parser) -> None:
     )
     parser.add_argument(
         "--convention",
-        type=_one_of("exact", "padded"),
+        type=_one_of("exact", "padded", "orojenesis"),
         default="exact",
-        metavar="exact|padded",
-        help="padded: padding is fetched and held like any input (default: exact)",
+        metavar="exact|padded|orojenesis",
+        help="padded: padding is fetched and held like any input; orojenesis: box tiles as "
+        "Timeloop counts them (default: exact)",
+    )
+    parser.add_argument(
+        "--mapping",
+        metavar="FILE",
+        help="count the loop nest in this YAML file for the one --layer, beside the frontier",
     )
     parser.add_argument(
         "--replay",
@@ -156,6 +160,14 @@ def add_frontier(parser: Parser) -> None:
         help="execute every row and add what was counted; exit with 3 if it differs",
     )
     add_output(parser)
+    add_panels(parser)
+
+
+def add_panels(parser: Parser) -> None:
+    """What a picture of a frontier shows."""
+    parser.add_argument(
+        "--panels", action="store_true", help="in a picture: a panel per layer, with its bound"
+    )
 
 
 def add_replay(parser: Parser) -> None:
@@ -196,7 +208,11 @@ def add_explain(parser: Parser) -> None:
 
 def add_plot(parser: Parser) -> None:
     """Options of `plot`."""
-    parser.add_argument("file", metavar="FILE", help="JSON or CSV that min-sram or frontier wrote")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE",
+        help="JSON or CSV that min-sram or frontier wrote; several: their staircases, overlaid",
+    )  # fmt: skip
+    add_panels(parser)
     parser.add_argument(
         "-o",
         "--output",

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from accelsim import __version__
+from accelsim.claims import Claim
 from accelsim.dataflow.schedule import Buffering
 from accelsim.dataflow.schedule_file import from_yaml
-from accelsim.frontiers import Claim, FrontierResult
+from accelsim.frontiers import FrontierResult
 from accelsim.replay import DoesNotFit, Replayed, replay_stream
 from accelsim.replay import replay as execute
 from accelsim.results import Result, Row

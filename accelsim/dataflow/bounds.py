@@ -121,6 +121,7 @@ def _disjoint_windows(axis: Axis) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=4096)
 def once_only_bound(layer: Conv, buffering: Buffering = "single") -> tuple[int, int]:
     """Return (bits, words) below which no once-only schedule of one group of `layer` can go.
 
@@ -130,8 +131,11 @@ def once_only_bound(layer: Conv, buffering: Buffering = "single") -> tuple[int, 
     group, twice = layer.group(), 2 if buffering == "double" else 1
     if not is_known(group):
         return bits, words
-    across = _across_cuts(group, group.widths.live), _across_cuts(group, (1, 1, 1))
-    return max(bits, twice * across[0]), max(words, twice * across[1])
+    live = group.widths.live
+    across = _across_cuts(group, live)
+    if len(set(live)) == 1:
+        return max(bits, twice * across), max(words, twice * across // live[0])
+    return max(bits, twice * across), max(words, twice * _across_cuts(group, (1, 1, 1)))
 
 
 def _across_cuts(layer: Conv, bits: tuple[int, int, int]) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelsim.dataflow.bounds import least_sram
 from accelsim.dataflow.schedule import (
     COL_LOOPS,
     ONE_MAC,
@@ -279,7 +280,12 @@ def _beside_cells(found: Explanation) -> Iterator[tuple[str, ...]]:
         yield "whole tiles", words, size, "a rectangle per operand, padding included"
     why = f"no schedule needs less; gap {found.summary['gap_x']:.2f}x"
     if isinstance(need.layer, Conv) and need.layer.has_weights and need.bound_words > 6:
-        why += ", from a matmul inside this layer: its two smaller sides multiplied"
+        matmul = least_sram(need.layer.group(), found.meta["buffering"])[0]
+        why += (
+            ", from a matmul inside this layer: its two smaller sides multiplied"
+            if matmul == need.bound_bits
+            else ", from what both parts of a cut execution touch"
+        )
     bound = format_bytes(-(-need.bound_bits // 8))
     yield "proven least", _many("word", need.bound_words), bound, why
 

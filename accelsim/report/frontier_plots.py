@@ -29,15 +29,16 @@ _NEEDED = (
     "network", "layer", "sram_bytes", "dram_bytes", "pin_gain_x", "pin_sram_bytes",
     "compulsory_bytes",
 )  # fmt: skip
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, "#CC79A7")
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, "#CC79A7")
 
 
 def plot_frontier(result: Result, *, width_inches: float = 7.0) -> Figure:
     """Return the least traffic against SRAM of a saved or fresh frontier.
 
     One layer is a black line; up to six are coloured; of a whole network each layer is a thin line
-    and the network bold, where the summary holds its staircase. A line slopes where further words
-    are pinned; the floor is compulsory traffic, a dot marks where it is reached. Raises InputError.
+    and the network bold, where the summary holds its staircase. The proven bound is dashed. A line
+    slopes where further words are pinned; the floor is compulsory traffic, a dot marks where it is
+    reached. Raises InputError.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -61,6 +62,8 @@ def plot_frontier(result: Result, *, width_inches: float = 7.0) -> Figure:
             _draw_network(axes, name, stairs, result)
         elif len(drawn) == 1:
             (rows,) = drawn.values()
+            if "bound_bytes" in rows[0]:
+                _draw_bound(axes, [(int(r["sram_bytes"]), int(r["bound_bytes"])) for r in rows])
             _draw_floor(axes, int(rows[-1]["compulsory_bytes"]) / 1e6, BLACK, "compulsory")
         title = f"{name} {next(iter(drawn))}" if len(layers) == 1 else name
         _dress(axes, title)
@@ -70,7 +73,7 @@ def plot_frontier(result: Result, *, width_inches: float = 7.0) -> Figure:
 def _draw_layers(axes: Axes, layers: dict[str, list[Row]], bold: bool) -> None:
     named = len(layers) <= MAX_NAMED
     for at, (name, rows) in enumerate(layers.items()):
-        colour = BLACK if len(layers) == 1 else _COLOURS[at] if named else GREY
+        colour = BLACK if len(layers) == 1 else COLOURS[at] if named else GREY
         sizes, traffic = line(rows)
         axes.plot(
             sizes, traffic, color=colour, lw=1.4 if named and bold else 0.9 if named else 0.5,
@@ -87,10 +90,18 @@ def _draw_network(axes: Axes, name: str, stairs: Sequence[Sequence[int]], result
     traffic = [total / 1e6 for _, total in stairs]
     axes.step(sizes, traffic, where="post", color=BLACK, lw=1.8, label=f"{name}, all layers")
     axes.plot(sizes[-1:], traffic[-1:], "o", color=BLACK, ms=5, mew=0)
+    if result.summary.get("bounds"):
+        _draw_bound(axes, result.summary["bounds"])
     _draw_floor(axes, int(result.summary["compulsory_bytes"]) / 1e6, BLACK, "compulsory")
     need = format_bytes(int(result.summary["min_sram_bytes"]))
     text = f"{need}\n{result.summary['limiting_layer']}"
     _mark(axes, sizes[-1], traffic[-1], text, BLACK)
+
+
+def _draw_bound(axes: Axes, bounds: Sequence[Sequence[int]]) -> None:
+    """What is proven that no schedules go below, at sizes and traffic in bytes."""
+    sizes, traffic = [size / 1024 for size, _ in bounds], [least / 1e6 for _, least in bounds]
+    axes.plot(sizes, traffic, color=VERMILLION, lw=1.0, ls=(0, (2, 1)), label="proven bound")
 
 
 def _draw_floor(axes: Axes, traffic: float, colour: str, name: str) -> None:

@@ -33,13 +33,39 @@ STYLE: Any = {
 }  # fmt: skip
 
 
-def plot(result: Result, *, width_inches: float = 7.0) -> Figure:
-    """Return the picture of a result of min-sram or of frontier; raises InputError for others."""
+def plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> Figure:
+    """Return the picture of a result of min-sram or of frontier; raises InputError for others.
+
+    Several networks' frontiers are overlaid; `panels` gives each layer of one its own.
+    """
+    if panels:
+        from accelsim.report.staircase_plots import plot_layers
+
+        return plot_layers(result, width_inches=width_inches)
+    of_frontier = result.meta.get("command") == "frontier"
+    if of_frontier and "networks" in result.summary:
+        return plot_several([result], width_inches=width_inches)
     if "sram_bytes" in result.columns and "dram_bytes" in result.columns:
         from accelsim.report.frontier_plots import plot_frontier
 
         return plot_frontier(result, width_inches=width_inches)
     return plot_min_sram(result, width_inches=width_inches)
+
+
+def plot_several(results: Sequence[Result], *, width_inches: float = 7.0) -> Figure:
+    """Return the staircases of the networks of all these results of `frontier`, normalised.
+
+    Raises InputError for results of other commands.
+    """
+    from accelsim.report.staircase_plots import plot_networks
+
+    networks: dict[str, Any] = {}
+    for result in results:
+        own = result.summary.get("networks")
+        if own is None and result.table and "network" in result.columns:
+            own = {str(result.table[0]["network"]): result.summary}
+        networks |= own or {}
+    return plot_networks(networks, width_inches=width_inches)
 
 
 def plot_min_sram(result: Result, *, width_inches: float = 7.0) -> Figure:
