@@ -63,7 +63,7 @@ def mapping(
     if not isinstance(conv, Conv):
         raise InputError(f"{loaded.path}: {node.name} only passes words through; it has no loops")
     counting: Counting = "orojenesis" if convention == "orojenesis" else "exact"
-    if convention == "padded":
+    if convention != "exact":
         conv = padded(conv)
         assert isinstance(conv, Conv)
     inputs = {loaded.path: loaded.sha256}
@@ -81,12 +81,8 @@ def mapping(
         -(-words * width // 8)
         for words, width in zip(counted.peak_words, conv.widths.live, strict=True)
     )
-    if convention == "orojenesis":
-        boxed = padded(key)
-        assert isinstance(boxed, Conv)
-        claims = box_claims(boxed, sram_bytes)
-    else:
-        claims = layer_claims(key, sram=sram_bytes)
+    of_boxes = convention == "orojenesis"
+    claims = box_claims(key, sram_bytes) if of_boxes else layer_claims(key, sram=sram_bytes)
     names: Row = {"network": loaded.name, "layer": node.name, "op": node.op}
     rows = [names | own for own in _operands(conv, nest, counted)]
     return MappingResult(

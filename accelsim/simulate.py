@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from accelsim import __version__
-from accelsim.dataflow.bounds import least_stream_words, once_only_bound
+from accelsim.dataflow.bounds import least_sram, least_stream_words, once_only_bound
 from accelsim.dataflow.liveness import Peak, covered, separate_peaks
 from accelsim.dataflow.residency import once_only, tile_footprint
 from accelsim.dataflow.schedule import (
@@ -155,7 +155,9 @@ def layer_need(
     parted = found.peak
     if group.useful_macs:
         parted = separate_peaks(group, order, block, buffering)
-    bound = once_only_bound(replace(group, name=""), buffering)
+    bound = least_sram(group, buffering)
+    if found.peak.bits > 1.1 * bound[0]:  # nearer than that the costly one has nothing to add
+        bound = once_only_bound(replace(group, name=""), buffering)
     return LayerNeed(layer, found.schedule, found.peak, parted, tile, *bound)
 
 

@@ -81,8 +81,8 @@ def limits(layers: Sequence[LayerClaims], sram: int | None = None) -> list[dict[
 
 
 def _sizes(first: int, last: int) -> Iterator[int]:
-    """1 KiB, 4 KiB, ... between two sizes."""
-    size = _KIB
+    """1 KiB, 4 KiB, ... between two sizes, of small layers also a quarter of that, and so on."""
+    size = 1
     while size < last:
         if size >= first:
             yield size

@@ -18,8 +18,13 @@ def test_there_are_examples():
     assert len(SHOWN) >= 3
 
 
+NETWORK, MAPPING = re.findall(r"^```yaml\n((?:.*\n)*?)```$", README, re.MULTILINE)[::-1]
+
+
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
-def test_example(command, output, capsys):
+def test_example(command, output, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mapping.yaml").write_text(MAPPING)
     assert main(shlex.split(command)) == 0
     printed = capsys.readouterr().out
     assert [line.rstrip() for line in output.splitlines()] == [
@@ -28,9 +33,8 @@ def test_example(command, output, capsys):
 
 
 def test_the_yaml_example_is_a_network(tmp_path, capsys):
-    (text,) = re.findall(r"^```yaml\n((?:.*\n)*?)```$", README, re.MULTILINE)
     path = tmp_path / "mine.yaml"
-    path.write_text(text)
+    path.write_text(NETWORK)
     assert main(["min-sram", str(path)]) == 0
     assert "conv1" in capsys.readouterr().out
 

@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 from cases import random_layer
 
-from accelsim.dataflow.frontier import Point
+from accelsim.claims import layer_claims, padded
 from accelsim.dataflow.frontier import frontier as layer_frontier
 from accelsim.dataflow.tile_traffic import tile_text, traffic_words
-from accelsim.frontiers import Claim, TooLittleSram, frontier, layer_claims, padded, staircase
+from accelsim.frontiers import TooLittleSram, frontier
 from accelsim.replay import replay
 from accelsim.report.frontier_plots import line
 from accelsim.report.frontier_tables import frontier_text
@@ -85,19 +85,6 @@ def test_padding_as_input():
     assert padded(replace(layer, rows=deconv, cols=deconv)).rows is deconv  # type: ignore[union-attr]
 
 
-def test_staircase_adds_layers_up():
-    """By hand: two layers at 10 and 20 bytes, at 15 and 40; the second pins a word a byte."""
-
-    def claim(sram: int, dram: int, *pins: int) -> Claim:
-        stream = Stream("s", "add", 1, 1, dram, 0, 2, 2)
-        return Claim(stream, Point(8 * sram, 8 * dram, *(pins or (0, 0, 0)), None, 0), sram)
-
-    one, two = [claim(10, 100), claim(20, 50)], [claim(15, 80, 8, 16, 10), claim(40, 40)]
-    assert staircase([one, two]) == [[15, 180], [20, 120], [40, 90]]
-    assert staircase([one, two, one, two]) == [[15, 360], [20, 240], [40, 180]]
-    assert staircase([]) == []
-
-
 def test_a_network():
     found = frontier("alexnet_caffe", layer=["conv5", "fc8", "norm1", "pool5"])
     need = min_sram("alexnet_caffe", layer=["conv5", "fc8", "norm1", "pool5"]).summary
@@ -123,7 +110,7 @@ def test_rows_are_made_when_they_are_asked_for_and_checked(monkeypatch):
     def refuse(schedule, traffic_bits):
         raise RuntimeError("words were asked for")
 
-    monkeypatch.setattr("accelsim.frontiers.traffic_words", refuse)
+    monkeypatch.setattr("accelsim.claims.traffic_words", refuse)
     found = frontier("alexnet_caffe", layer=["conv5", "fc8"])
     assert "KiB at 2x" in frontier_text(found)
     for show in (found.rows, found.to_csv, found.to_json, lambda: found.claims[0].traffic):
