@@ -41,6 +41,8 @@ def plot_networks(summaries: Mapping[str, Mapping[str, Any]], *, width_inches: f
             figure = Figure(figsize=(width_inches, 1.15 * rows + 0.5), layout="constrained")
             panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
             _grid(list(panels), summaries, columns)
+            handles, labels = panels[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper right", ncols=2)
             figure.supxlabel("on-chip SRAM (KiB)", fontsize=8)
             figure.supylabel("off-chip traffic (times compulsory)", fontsize=8)
     return figure
@@ -86,7 +88,6 @@ def _grid(panels: Sequence[Axes], summaries: Mapping[str, Mapping[str, Any]], co
     for at, axes in enumerate(panels[len(summaries) :], len(summaries)):
         axes.set_visible(False)
         panels[at - columns].tick_params(labelbottom=True)
-    panels[0].legend(loc="lower left", fontsize=5, handlelength=1.4, borderaxespad=0.1)
 
 
 def plot_layers(result: Result, *, width_inches: float) -> Figure:

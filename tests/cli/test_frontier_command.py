@@ -134,6 +134,10 @@ def test_several_networks(small, capsys):
         "frontier small.yaml --convention orojenesis -o boxes.pdf",
     ):
         assert run(capsys, *line.split()) == (0, "", f"wrote {line.split()[-1]}\n")
+    names = [f"{at}.yaml" for at in range(7)]  # more than one pair of axes holds
+    for at, name in enumerate(names):
+        Path(name).write_text(SMALL.replace("name: small", f"name: n{at}"))
+    assert run(capsys, "frontier", *names, "-o", "many.png") == (0, "", "wrote many.png\n")
     for name in ("small", "other"):
         run(capsys, "frontier", f"{name}.yaml", "-o", f"{name}.json")
     assert run(capsys, "plot", "small.json", "other.json", "-o", "b.png") == (
