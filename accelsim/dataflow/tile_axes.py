@@ -192,6 +192,7 @@ def _count_cuts(p, r, h, bounds, tap_bounds, ends, phase, is_conv):  # type: ign
             cuts[cut, UNIFORM] = 1
             kinds[cut] = total
             seen = False
+            patterns = np.zeros(64, np.int64)
             owner = np.full((tap_pieces, h.max() + 1), -2)  # last piece that used an input
             latest = np.full(tap_pieces, -1)  # last piece that used any
             for piece in range(pieces):
@@ -235,6 +236,13 @@ def _count_cuts(p, r, h, bounds, tap_bounds, ends, phase, is_conv):  # type: ign
                         r, begin, low, high, tap_bounds[tap_split], tap_piece
                     ):
                         continue
+                    if not is_conv:  # a tile that meets alike is there already, most likely
+                        pattern = _pattern(pp, rr, hh)
+                        if (patterns[: total - kinds[cut]] == pattern).any():
+                            continue
+                        if total - kinds[cut] == len(patterns):
+                            patterns = np.concatenate((patterns, np.zeros_like(patterns)))
+                        patterns[total - kinds[cut]] = pattern
                     if total == room:
                         room *= 2
                         sizes = np.concatenate((sizes, np.zeros_like(sizes)))
@@ -253,6 +261,16 @@ def _count_cuts(p, r, h, bounds, tap_bounds, ends, phase, is_conv):  # type: ign
         cuts, kinds, sizes[:total].copy(), lengths[:total].copy(), counts[:total].copy(),
         piece_inputs, piece_outputs, piece_taps, tap_inputs,
     )  # fmt: skip
+
+
+@njit(cache=True)
+def _pattern(pp, rr, hh):  # type: ignore[no-untyped-def]
+    """A number that tells the pairs of one tile from those of another: of 64 bits, mixed well."""
+    mixed = np.int64(len(pp))
+    for at in range(len(pp)):
+        mixed = (mixed ^ (mixed >> 29)) * np.int64(0x2545F4914F6CDD1D)
+        mixed += (pp[at] << 40) ^ (rr[at] << 20) ^ hh[at]
+    return mixed
 
 
 @njit(cache=True)
