@@ -269,13 +269,15 @@ def _plot(given: Namespace) -> int:
 
 
 def _check(given: Namespace) -> int:
+    from accelsim.hardware import accelerator
     from accelsim.spec import InputError
-    from accelsim.workload.network import check_file
+    from accelsim.workload import network
 
     code = 0
     for path in given.files:
         try:
-            _write(check_file(path) + "\n")
+            checked = accelerator if accelerator.is_accelerator(path) else network
+            _write(checked.check_file(path) + "\n")
         except InputError as error:
             code = _say(str(error), 2)
     return code
@@ -285,7 +287,8 @@ def _list(given: Namespace) -> int:
     from accelsim.results import Result
     from accelsim.spec import shipped_names
 
-    rows = [_network_row(name) for name in shipped_names("networks")]
+    row = _network_row if given.kind == "networks" else _accelerator_row
+    rows = [row(name) for name in shipped_names(given.kind)]
     found = Result({"version": __version__, "command": "list", "inputs": {}}, tuple(rows), {})
     if _format(given) == "table":
         from accelsim.report.tables import plain_text
@@ -299,9 +302,11 @@ def _list(given: Namespace) -> int:
 def _schema(given: Namespace) -> int:
     import json
 
-    from accelsim.workload.format import schema
+    from accelsim.hardware import format as accelerator_format
+    from accelsim.workload import format as network_format
 
-    _write(json.dumps(schema(), indent=1) + "\n", given.output)
+    found = network_format if given.kind == "networks" else accelerator_format
+    _write(json.dumps(found.schema(), indent=1) + "\n", given.output)
     return 0
 
 
@@ -358,6 +363,21 @@ def _network_row(name: str) -> Row:
         "parameters": network.params,
         "macs": network.macs,
         "source": " ".join(network.source.split()),
+    }
+
+
+def _accelerator_row(name: str) -> Row:
+    from accelsim.hardware.accelerator import load_accelerator
+
+    found = load_accelerator(name)
+    return {
+        "accelerator": name,
+        "pes": found.pe.pes,
+        "clock_hz": found.clock_hz,
+        "sram_bytes": found.sram_total_bytes,
+        "peak_bytes_per_s": found.dram.peak_bytes_per_s if found.dram else "",
+        "buffering": found.buffering,
+        "source": " ".join(found.source.split()),
     }
 
 
@@ -423,10 +443,12 @@ COMMANDS = {
         "FILE...", "a picture of what min-sram or frontier saved", options.add_plot, _plot
     ),
     "check": _Command(
-        "FILE...", "say what a network file holds, or what is wrong", options.add_files, _check
+        "FILE...", "say what a file holds, or what is wrong in it", options.add_files, _check
     ),
-    "list": _Command("", "the shipped networks", options.add_output, _list),
+    "list": _Command(
+        "[accelerators]", "the shipped networks, or accelerators", options.add_list, _list
+    ),
     "schema": _Command(
-        "", "JSON Schema of the network file, for editors", options.add_schema, _schema
+        "[accelerators]", "JSON Schema of the files, for editors", options.add_schema, _schema
     ),
 }

@@ -223,12 +223,30 @@ def add_plot(parser: Parser) -> None:
 
 def add_files(parser: Parser) -> None:
     """Options of `check`."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="network file")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="network or accelerator")
+
+
+def add_list(parser: Parser) -> None:
+    """Options of `list`."""
+    _add_kind(parser)
+    add_output(parser)
 
 
 def add_schema(parser: Parser) -> None:
     """Options of `schema`."""
+    _add_kind(parser)
     add_output(parser, ("json",))
+
+
+def _add_kind(parser: Parser) -> None:
+    parser.add_argument(
+        "kind",
+        nargs="?",
+        type=_one_of("networks", "accelerators"),
+        default="networks",
+        metavar="networks|accelerators",
+        help="which files are meant (default: networks)",
+    )
 
 
 def parse_block(text: str) -> dict[str, int]:

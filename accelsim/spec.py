@@ -26,6 +26,7 @@ MAX_DEPTH = 64
 
 Step = str | int
 _ALIASES = {"networks": {"googlenet": "googlenet_2014"}}
+_TAGS = {"op": "conv", "kind": "systolic"}  # what tells one model of a union from another
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -286,8 +287,8 @@ def _translate(data: Any, error: Any) -> tuple[tuple[Step, ...], str]:
     where: list[Step] = []
     for step in error["loc"]:
         if isinstance(data, dict):
-            if step == data.get("op"):
-                continue  # the tag of the union, which pydantic puts between
+            if step not in data or step == data.get("op"):
+                continue  # which model of a union is meant, which pydantic puts between
             data = data.get(step)
         elif isinstance(data, list) and isinstance(step, int):
             data = data[step]
@@ -301,13 +302,12 @@ def _translate(data: Any, error: Any) -> tuple[tuple[Step, ...], str]:
         return tuple(where), str(context["error"])
     if error["type"] == "union_tag_invalid":
         known = context["expected_tags"].replace("'", "").split(", ")
-        return (
-            *where,
-            "op",
-        ), f"{quote(context['tag'])} is not known; {suggest(context['tag'], known)}"
-    if error["type"] == "union_tag_not_found":
-        wrong = "a list or mapping as op" if "op" in data else "op is missing"
-        return tuple(where), f"{wrong}; write for instance `op: conv`"
+        wrong = f"{quote(context['tag'])} is not known; {suggest(context['tag'], known)}"
+        return (*where, context["discriminator"].strip("'")), wrong
+    if error["type"] == "union_tag_not_found" and isinstance(data, dict):
+        key = context["discriminator"].strip("'")
+        wrong = f"a list or mapping as {key}" if key in data else f"{key} is missing"
+        return tuple(where), f"{wrong}; write for instance `{key}: {_TAGS[key]}`"
     if not isinstance(data, dict):
         return tuple(where), f"{describe(data)} is given; write a mapping, `key: value`"
     message = error["msg"]

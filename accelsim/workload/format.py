@@ -95,11 +95,13 @@ def _layer_list(value: Any) -> tuple[Any, ...]:
     )
 
 
-def _one_of(known: tuple[str, ...]) -> Any:
+def one_of(known: tuple[str, ...]) -> Any:
+    """The validator of a field that holds one of these words."""
     return BeforeValidator(lambda value: parse_choice(value, known))
 
 
-def _json(*forms: Any) -> WithJsonSchema:
+def json_form(*forms: Any) -> WithJsonSchema:
+    """What the JSON Schema says of a field: one of these forms."""
     return WithJsonSchema({"anyOf": list(forms)} if len(forms) > 1 else forms[0])
 
 
@@ -111,42 +113,47 @@ def _json_list(length: int, low: int, high: int = MAX_EXTENT) -> dict[str, Any]:
 _POSITIVE = {"type": "integer", "minimum": 1, "maximum": MAX_EXTENT}
 _NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 
-Extent = Annotated[int, BeforeValidator(lambda v: parse_whole(v, 1, MAX_EXTENT)), _json(_POSITIVE)]
+Extent = Annotated[
+    int, BeforeValidator(lambda v: parse_whole(v, 1, MAX_EXTENT)), json_form(_POSITIVE)
+]
 Channels = Annotated[
     int,
     BeforeValidator(lambda v: parse_whole(v, 1, MAX_WORDS)),
-    _json({**_POSITIVE, "maximum": MAX_WORDS}),
+    json_form({**_POSITIVE, "maximum": MAX_WORDS}),
 ]
 Bits = Annotated[
     int,
     BeforeValidator(lambda v: parse_whole(v, 1, MAX_BITS)),
-    _json({**_POSITIVE, "maximum": MAX_BITS}),
+    json_form({**_POSITIVE, "maximum": MAX_BITS}),
 ]
 Truth = Annotated[bool, BeforeValidator(parse_truth)]
-Pair = Annotated[tuple[int, int], BeforeValidator(_pair), _json(_POSITIVE, _json_list(2, 1))]
+Pair = Annotated[tuple[int, int], BeforeValidator(_pair), json_form(_POSITIVE, _json_list(2, 1))]
 PairFromZero = Annotated[
     tuple[int, int],
     BeforeValidator(lambda v: _pair(v, 0)),
-    _json({**_POSITIVE, "minimum": 0}, _json_list(2, 0)),
+    json_form({**_POSITIVE, "minimum": 0}, _json_list(2, 0)),
 ]
 Pads = Annotated[
     tuple[int, int, int, int],
     BeforeValidator(_pads),
-    _json({**_POSITIVE, "minimum": 0}, _json_list(2, 0), _json_list(4, 0)),
+    json_form({**_POSITIVE, "minimum": 0}, _json_list(2, 0), _json_list(4, 0)),
 ]
 Size = Annotated[
     tuple[int, int] | str,
     BeforeValidator(_size),
-    _json(_POSITIVE, {"type": "string"}, _json_list(2, 1)),
+    json_form(_POSITIVE, {"type": "string"}, _json_list(2, 1)),
 ]
-Shape = Annotated[tuple[int, int, int], BeforeValidator(_shape), _json(_json_list(3, 1, MAX_WORDS))]
+Shape = Annotated[
+    tuple[int, int, int], BeforeValidator(_shape), json_form(_json_list(3, 1, MAX_WORDS))
+]
 Producers = Annotated[
-    tuple[str, ...], BeforeValidator(_producers), _json({"type": "string"}, _NAMES)
+    tuple[str, ...], BeforeValidator(_producers), json_form({"type": "string"}, _NAMES)
 ]
-Act = Annotated[str, _one_of(ACTS), _json({"enum": list(ACTS)})]
-Norm = Annotated[str, _one_of(NORMS), _json({"enum": list(NORMS)})]
-Pooling = Annotated[str, _one_of(POOLS), _json({"enum": list(POOLS)})]
-Upsampling = Annotated[str, _one_of(UPSAMPLES), _json({"enum": list(UPSAMPLES)})]
+Act = Annotated[str, one_of(ACTS), json_form({"enum": list(ACTS)})]
+Norm = Annotated[str, one_of(NORMS), json_form({"enum": list(NORMS)})]
+Pooling = Annotated[str, one_of(POOLS), json_form({"enum": list(POOLS)})]
+Upsampling = Annotated[str, one_of(UPSAMPLES), json_form({"enum": list(UPSAMPLES)})]
+Name = Annotated[str, BeforeValidator(_name)]
 Text = Annotated[str, BeforeValidator(lambda v: v if isinstance(v, str) else _refuse_text(v))]
 
 
@@ -169,7 +176,7 @@ _OPERAND_BITS = {
     "properties": dict.fromkeys(BitWidths.model_fields, _BITS),
     "additionalProperties": False,
 }
-AnyBits = Annotated[BitWidths | None, BeforeValidator(_bits), _json(_BITS, _OPERAND_BITS)]
+AnyBits = Annotated[BitWidths | None, BeforeValidator(_bits), json_form(_BITS, _OPERAND_BITS)]
 
 
 class Input(Model):
@@ -323,7 +330,7 @@ AnyLayer = Annotated[
 class NetworkFile(Model):
     """A network, or without `input` a list of stand-alone layers."""
 
-    name: Annotated[str, BeforeValidator(_name)]
+    name: Name
     source: Text = ""
     input: Input | None = None
     bits: AnyBits = None
@@ -332,7 +339,12 @@ class NetworkFile(Model):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the network file, for editors."""
-    found: dict[str, Any] = _without_null(NetworkFile.model_json_schema())
+    return json_schema(NetworkFile)
+
+
+def json_schema(model: type[Model]) -> dict[str, Any]:
+    """The JSON Schema of a file that holds this model."""
+    found: dict[str, Any] = _without_null(model.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
