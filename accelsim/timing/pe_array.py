@@ -30,6 +30,9 @@ from accelsim.dataflow.schedule import Block, Order
 from accelsim.hardware.format import OperandRates, PeArray, SpatialArray, SystolicArray
 from accelsim.workload.layer import Widths
 
+STREAMS = {"os": "CRS", "ws": "NPQ", "is": "K"}
+"""The dims that stream through a systolic array of each dataflow."""
+
 
 @dataclass(frozen=True)
 class Accesses:
@@ -145,8 +148,7 @@ def continues_stream(pe: PeArray, block: Block, changed: set[str]) -> bool:
     """
     if isinstance(pe, SpatialArray):
         return False
-    streams = {"os": {"C", "R", "S"}, "ws": {"N", "P", "Q"}, "is": {"K"}}[pe.dataflow]
-    return changed <= streams and folds(pe, block) == 1
+    return changed <= set(STREAMS[pe.dataflow]) and folds(pe, block) == 1
 
 
 @lru_cache(maxsize=1024)
