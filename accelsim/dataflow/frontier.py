@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
-from accelsim.dataflow import spare, tiling
+from accelsim.dataflow import small_nests, spare, tiling
 from accelsim.dataflow.envelope import above, envelope
 from accelsim.dataflow.residency import OnceOnly, once_only
 from accelsim.dataflow.schedule import (
@@ -17,6 +18,7 @@ from accelsim.dataflow.schedule import (
     Resident,
     Schedule,
 )
+from accelsim.dataflow.small_nests import nests_below
 from accelsim.dataflow.tile_peaks import tile_peak_bits
 from accelsim.dataflow.tile_schedules import (
     exchange_schedule,
@@ -43,7 +45,8 @@ class Point:
     """A point of a frontier: bits of SRAM and of traffic of one group.
 
     Up to `steps` further words of `step_bits` each save `gain_bits` of traffic each. `line` tells
-    where the schedule comes from, or `places` has it; `staying` is how many spare words stay.
+    where the schedule comes from, or `places` or `made` has it; `staying` is how many spare words
+    stay.
     """
 
     bits: int
@@ -54,6 +57,7 @@ class Point:
     line: Int64 | None
     staying: int
     places: Places | None = None
+    made: Schedule | None = None
 
     @property
     def end_bits(self) -> int:
@@ -70,7 +74,7 @@ class Point:
         return Point(
             self.bits + steps * self.step_bits, self.traffic_bits - steps * self.gain_bits,
             self.step_bits, self.gain_bits, self.steps - steps,
-            self.line, self.staying + steps, self.places,
+            self.line, self.staying + steps, self.places, self.made,
         )  # fmt: skip
 
 
@@ -89,13 +93,13 @@ class Frontier:
 
     def schedule(self, point: Point) -> Schedule:
         """The schedule of one of the points."""
-        if point.line is None and point.places is None:
+        made = point.places.with_words(point.staying) if point.places else point.made
+        if point.line is None and made is None:
             return self.once.schedule
         if self.is_turned:
             mirror = replace(self, layer=self.layer.transposed(), is_turned=False)
             return exchanged(mirror.schedule(point), self.layer)
-        if point.places is not None:
-            made = point.places.with_words(point.staying)
+        if made is not None:
             then = made.then and replace(made.then, layer=self.layer)
             return replace(made, layer=self.layer, then=then)
         assert point.line is not None
@@ -162,6 +166,8 @@ def frontier(
             points = _without_treads(found, [*_points(lines, end), last])[:-1]
         else:
             points = _lowest(_by_resident(found, lines, ends), end)
+            if residents == RESIDENTS and group.useful_macs <= small_nests.MOST_MACS:
+                points = _with_nests(found, points)
         found = replace(found, points=(*points, last))
     if copies == 1:
         return found
@@ -229,6 +235,22 @@ def _by_resident(found: Frontier, lines: Int64, ends: dict[Resident, int]) -> li
     return points
 
 
+def _with_nests(found: Frontier, points: list[Point]) -> list[Point]:
+    """The points, and where a nest of a really small layer moves less, that."""
+    last = found.points[-1]
+    every = [point.after(step) for point in points for step in range(point.steps + 1)]
+    figures = sorted((each.bits, each.traffic_bits) for each in every)
+    stair = np.array(figures, dtype=np.int64).reshape(-1, 2)
+    best = np.minimum.accumulate(stair[:, 1])
+    stair = stair[np.r_[True, best[1:] < best[:-1]][: len(stair)]]
+    nests = nests_below(found.layer, stair, last.traffic_bits, last.bits)
+    new = [Point(*nest[:2], 0, 0, 0, None, 0, made=nest[2]) for nest in nests if nest[2]]
+    if not new:
+        return points
+    lowest = [*_lowest([*points, *new], last.bits), last]
+    return _without_treads(found, lowest, points)[:-1]
+
+
 def _lowest(points: list[Point], end_bits: int) -> list[Point]:
     """The points of the lower envelope of points, below `end_bits`."""
     if not points:
@@ -241,8 +263,13 @@ def _lowest(points: list[Point], end_bits: int) -> list[Point]:
     return [points[at].after(steps) for at, steps in envelope(lines, end_bits).tolist()]
 
 
-def _without_treads(found: Frontier, points: list[Point]) -> list[Point]:
-    """The points, and where they leave sizes out what further words save there."""
+def _without_treads(
+    found: Frontier, points: list[Point], others: Sequence[Point] = ()
+) -> list[Point]:
+    """The points, and where they leave sizes out what further words save there.
+
+    others: points that are not below these, but may be with further words.
+    """
     last = points[-1]
     word = min(found.cuts.group.widths.live)
     kept = [points[0]]
@@ -253,7 +280,8 @@ def _without_treads(found: Frontier, points: list[Point]) -> list[Point]:
             here = kept[-1]
             if here.end_bits + word >= following.bits:
                 break
-            bases = (here, *points[max(at - _BASES, 0) : at][::-1])
+            near = [other for other in others if other.end_bits < following.bits]
+            bases = (here, *points[max(at - _BASES, 0) : at][::-1], *near[-_BASES:])
             tried = [
                 Base(found.schedule(base.after(base.steps)), base.end_bits, base.end_traffic_bits)
                 for base in bases

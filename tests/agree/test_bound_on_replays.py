@@ -1,4 +1,4 @@
-"""The bound against every replay of the suite (`watch.py`): that it watches, and that it can fail."""
+"""The bound against every replay of the suite (`watch.py`): it watches, and it can fail."""
 
 from __future__ import annotations
 
