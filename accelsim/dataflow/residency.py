@@ -9,6 +9,7 @@ pair in parentheses runs in either order, and each order also with rows and colu
 - weights resident, scatter:   N [P% Q%] H W, then C K P Q or K P Q C
 - inputs resident:             K [R% S%], then N P Q (C RS) or (C RS) N P Q
 - outputs resident:            C [R% S%], then R S (K NPQ) or N H W (K RS)
+- any order of the dims, of a layer of a few MACs
 
 Dilation phases P% Q% split the outputs of a dilated layer into classes that share no input; stride
 phases R% S% split the taps of a strided layer into classes that share no input (of a deconv: no
@@ -39,6 +40,9 @@ from accelsim.dataflow.schedule import (
     transposed,
 )
 from accelsim.workload.layer import Axis, Conv, Widths
+
+_TINY_MACS, _TINY_DIMS = 128, 5
+"""Useful MACs of a group, and its dims of more than one, up to which every order is tried."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,10 @@ def once_only(
             if best is None or (found.bits, place) < best[:2]:
                 best = found.bits, place, found
     assert best is not None, "every layer has an order of every family"
+    if residents == RESIDENTS and block == ONE_MAC and group.useful_macs <= _TINY_MACS:
+        own = _any_order(group, buffering, best[0])
+        if own is not None:
+            return OnceOnly(Schedule(layer, *own[0], block, buffering), own[1])
     found, order = best[2], orders[best[1]][2]
     if layer.has_weights:
         # families can share an order once idle loops are out: name the one whose operand stays
@@ -88,6 +96,28 @@ def once_only(
     else:
         resident, family, _ = orders[best[1]]
     return OnceOnly(Schedule(layer, resident, family, order, block, buffering), found)
+
+
+def _any_order(
+    group: Conv, buffering: Buffering, most_bits: int
+) -> tuple[tuple[Resident, str, Order], Peak] | None:
+    """The order of all loops over dims that needs least, if it is less than `most_bits`.
+
+    Rows and columns of a few words each leave room for orders that suit no larger layer, such as
+    k, p, r, q, s. It is named after the operand of which most is live at its peak.
+    """
+    dims = [dim for dim in "NKCPQRS" if group.dims[dim] > 1]
+    best: tuple[int, Order, Peak] | None = None
+    for order in permutations(dims) if len(dims) <= _TINY_DIMS else ():
+        if peak_at_least(group, order, ONE_MAC, buffering) < (best[0] if best else most_bits):
+            found = peak(group, order, ONE_MAC, buffering)
+            if found.bits < (best[0] if best else most_bits):
+                best = found.bits, order, found
+    if best is None:
+        return None
+    pairs = zip(RESIDENTS, best[2].words_by_operand, group.words, strict=True)
+    held = {name: live / used for name, live, used in pairs if used}
+    return (max(held, key=held.__getitem__), "any order", best[1]), best[2]
 
 
 def _least_kept_bits(layer: Conv, block: Block, resident: Resident) -> int:

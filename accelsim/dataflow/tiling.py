@@ -34,9 +34,9 @@ schedule with `liveness`. EXACT is the sum of 1 if the capacity is the peak and 
 reached in each of the stream's middle iterations, so that other words may stay beside it.
 
 The whole list: these tilings; `uneven_splits`; `exchanges`; on each what spare words save
-(`spare`); and where that leaves sizes out, what further words do (`treads`). Not in it, as they
-lower no staircase worth the name: halos kept between tiles with outputs resident, diagonal and
-staggered tiles, scattered outputs (THEORY.md section 2).
+(`spare`); where that leaves sizes out, what further words do (`treads`); and of small layers all
+nests (`small_nests`). Not in it, as they lower no staircase worth the name: halos kept between
+tiles with outputs resident, diagonal and staggered tiles, scattered outputs (THEORY.md section 2).
 """
 
 from __future__ import annotations

@@ -68,10 +68,18 @@ class Trace:
                 fetched.append(0)
                 continue
             places, ends, soon = self._rules(place, stays)
-            kept = _kept(visits, places, ends, soon, bits, live)
+            kept, _ = _kept(visits, places, ends, soon, bits, live)
             fetched.append(len(visits) - kept)
         words = int((self.visits[2][:, NEXT] < 0).sum())
         return Counted(int(np.cumsum(live).max()), fetched[0], fetched[1], fetched[2] - words)
+
+    def places_taken(self, operand: Resident, *stays: tuple[Stay, ...]) -> int:
+        """The most words of an operand that have a place to stay at one time."""
+        place = RESIDENTS.index(operand)
+        visits = self.visits[place]
+        live = np.zeros(int(visits[-1, LAST]) + 2, dtype=np.int64)
+        places, ends, soon = self._rules(place, stays)
+        return int(_kept(visits, places, ends, soon, 0, live)[1])
 
     def _rules(self, place: int, stays: tuple[tuple[Stay, ...], ...]) -> tuple[Int64, Int64, Int64]:
         """For each tile: places to stay, last tile of the pass, and of that for the next tile only.
@@ -221,10 +229,13 @@ def _visits(words: Int64, tile: Int64) -> Int64:
 
 @njit(cache=True)
 def _kept(visits, places, ends, soon, bits, live):  # type: ignore[no-untyped-def]
-    """How many visits a stay leads to; adds an operand's live bits to their changes, MAC by MAC."""
+    """How many visits a stay leads to, and the most places taken at one time.
+
+    Adds an operand's live bits to their changes, MAC by MAC.
+    """
     count = len(visits)
     placed = np.zeros(count, np.bool_)
-    taken, kept = 0, 0
+    taken, kept, most = 0, 0, 0
     for at in range(count):
         first, last, tile, following = visits[at]
         live[first] += bits
@@ -236,9 +247,10 @@ def _kept(visits, places, ends, soon, bits, live):  # type: ignore[no-untyped-de
         if ends[tile] >= then and taken < places[tile]:
             placed[following] = True
             taken += 1
+            most = max(most, taken)
         elif not (then == tile + 1 and soon[tile] >= then):
             continue
         kept += 1
         live[last + 1] += bits
         live[visits[following, 0]] -= bits
-    return kept
+    return kept, most

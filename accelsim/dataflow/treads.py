@@ -125,13 +125,13 @@ def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[S
     counter = trace(bare(schedule))
     rooms = {
         places: (end_bits - 1 - bits) // getattr(schedule.layer.widths, _WIDTHS[places.operand])
-        for places, _ in _choices(schedule)
+        for places, _ in _choices(schedule, counter)
     }
     chosen: dict[Places, int] = {}
     for most in (False, True):
         steps = [
             (step, begun)
-            for places, begun in _choices(schedule)
+            for places, begun in _choices(schedule, counter)
             if rooms[places]
             for step in [_step(counter, places, begun + (rooms[places] if most else 1))]
             if least < step.traffic_bits < traffic_bits and step.bits < end_bits
@@ -258,16 +258,18 @@ def _reordered(schedule: Schedule, number: int, outer: str) -> Schedule:
 _WIDTHS = {"weights": "weights", "inputs": "inputs", "outputs": "psums"}
 
 
-def _choices(schedule: Schedule) -> list[tuple[Places, int]]:
+def _choices(schedule: Schedule, counter: Trace) -> list[tuple[Places, int]]:
     """Every operand and pass that a part may have places for, and how many it has."""
     found = []
     parts = [part for part in (schedule, schedule.then) if part]
+    stays = [part.tiling.stays for part in parts]
     for number, part in enumerate(parts):
         for operand, depth in product(RESIDENTS, range(len(part.tiling.cuts))):
             own = _places(part, operand)
-            if not own or (own.words and own.depth >= depth and not own.through):
-                begun = own.words or 0 if own else 0
-                found.append((Places(schedule, number, operand, depth), begun))
+            if own and (own.through or own.depth < depth or (not own.words and own.depth == depth)):
+                continue
+            begun = own.words or counter.places_taken(operand, *stays) if own else 0
+            found.append((Places(schedule, number, operand, depth), begun))
     for operand in RESIDENTS if len(parts) > 1 else ():
         both = [_places(part, operand) for part in parts]
         begun = max(own.words or 0 if own else 0 for own in both)

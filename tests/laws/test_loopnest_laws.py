@@ -62,8 +62,6 @@ TINY = [
     conv("matmul_wide", 2, 3, span(3, 1), widths=WIDE),
     conv("row_mixed", 2, 2, span(3, 2), widths=MIXED),
 ]
-BEATEN = {"square_k", "square_padded"}
-"""Layers of which some nest moves less than the default frontier at some capacity."""
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +69,8 @@ def searched() -> dict[str, NestFrontier]:
     return {layer.name: exact_frontier(layer) for layer in TINY}
 
 
-def by_name(layers=TINY, marked: bool = False):
-    fails = pytest.mark.xfail(strict=True, reason="a nest of this layer beats the frontier")
-    return pytest.mark.parametrize(
-        "layer",
-        [
-            pytest.param(
-                each, id=each.name, marks=[fails] if marked and each.name in BEATEN else []
-            )
-            for each in layers
-        ],
-    )
+def by_name(layers=TINY):
+    return pytest.mark.parametrize("layer", [pytest.param(each, id=each.name) for each in layers])
 
 
 def test_thirty_layers_of_up_to_40_macs():
@@ -89,7 +78,7 @@ def test_thirty_layers_of_up_to_40_macs():
     assert max(layer.useful_macs for layer in TINY) <= 40
 
 
-@by_name(marked=True)
+@by_name()
 def test_no_nest_is_below_the_default_frontier(layer, searched):
     found, ours = searched[layer.name], frontier(layer)
     for bits, traffic in zip(found.bits.tolist(), found.traffic_bits.tolist(), strict=True):
