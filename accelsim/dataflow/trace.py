@@ -23,6 +23,7 @@ from accelsim.dataflow.schedule import (
     RESIDENTS,
     ROW_LOOPS,
     Order,
+    Resident,
     Schedule,
     Stay,
     output_phases,
