@@ -281,7 +281,7 @@ def _without_treads(
             if here.end_bits + word >= following.bits:
                 break
             near = [other for other in others if other.end_bits < following.bits]
-            bases = (here, *points[max(at - _BASES, 0) : at][::-1], *near[-_BASES:])
+            bases = (here, *points[max(at - _BASES, 0) : at][::-1], *near[::-1])
             tried = [
                 Base(found.schedule(base.after(base.steps)), base.end_bits, base.end_traffic_bits)
                 for base in bases
@@ -332,9 +332,14 @@ def _merged(points: list[Point]) -> list[Point]:
         if merged and point.places and merged[-1].places == point.places:
             base = merged[-1]
             step, gain = point.bits - base.end_bits, base.end_traffic_bits - point.traffic_bits
-            alike = base.steps == 0 or (step, gain) == (base.step_bits, base.gain_bits)
+            alike = all(
+                each.steps == 0 or (step, gain) == (each.step_bits, each.gain_bits)
+                for each in (base, point)
+            )
             if alike and point.staying == base.staying + base.steps + 1:
-                merged[-1] = replace(base, step_bits=step, gain_bits=gain, steps=base.steps + 1)
+                merged[-1] = replace(
+                    base, step_bits=step, gain_bits=gain, steps=base.steps + 1 + point.steps
+                )
                 continue
         merged.append(point)
     return merged
