@@ -9,7 +9,7 @@ were not there. Words that stay for the next tile only are those that two tiles 
     exchange           the slab of channels at the turn, weights if k stays there, else inputs
 
 Of the operand of which so many words stay, what they save is the rest of the schedule's traffic;
-where there are two, as on small layers only, the MACs are counted one by one (`trace`).
+small layers, where more may stay, are counted MAC by MAC (`trace`).
 n visits of an output cost n - 1 psum writes, n - 1 psum reads and the final write.
 """
 
@@ -25,12 +25,14 @@ from typing import NamedTuple
 import numpy as np
 
 from accelsim.dataflow import trace
-from accelsim.dataflow.schedule import Cut, Resident, Schedule
+from accelsim.dataflow.schedule import ONE_MAC, Cut, Resident, Schedule
 from accelsim.workload.layer import Axis, Int64
 
 Traffic = tuple[int, int, int, int, int]
 """Words: weights, inputs read; outputs written; psums read, written."""
 _OPERANDS: tuple[Resident, ...] = ("weights", "inputs", "outputs")
+_COUNTED_MACS = 1 << 12
+"""Useful MACs of a group up to which what it moves is counted, not summed."""
 _WHOLE = (0,)
 """Begins of a dim that is not cut."""
 
@@ -45,24 +47,38 @@ def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
     if not layer.useful_macs:
         return 0, 0, finished, 0, 0
     parts = [part for part in (schedule, schedule.then) if part]
+    staying = {stay.operand for part in parts for stay in part.tiling.stays if stay.words}
+    is_small = layer.useful_macs <= layer.groups * _COUNTED_MACS
+    if schedule.block == ONE_MAC and (is_small or len(staying) > 1):
+        return _counted(schedule, traffic_bits)
     weights, inputs, visits = (sum(words) for words in zip(*map(_moved, parts), strict=True))
     rows, cols = (_along(axis, 0, axis.outputs) for axis in (layer.rows, layer.cols))
     fed = layer.N * layer.dims["K"] * rows.outputs * cols.outputs
     moved = [weights if layer.has_weights else 0, inputs, visits - fed]
     costs = widths.weights, widths.inputs, 2 * widths.psums
     bits = sum(map(mul, moved, costs)) + finished * widths.outputs
-    staying = {stay.operand for part in parts for stay in part.tiling.stays if stay.words}
-    if len(staying) > 1:
-        found = trace.counted(schedule)
-        moved = [found.weights, found.inputs, found.psums]
-        bits = sum(map(mul, moved, costs)) + finished * widths.outputs
     operand = _OPERANDS.index(min(staying)) if len(staying) == 1 else 0
     saved, rest = divmod(bits - traffic_bits, costs[operand])
     moved[operand] -= saved
     if rest or saved < 0 or moved[operand] < 0 or (saved and len(staying) != 1):
-        where = f"{layer.name}: {schedule.order_text}, tiles {tile_text(schedule)}"
-        raise RuntimeError(f"{where} moves {bits} bits before stays, {traffic_bits} are claimed")
+        raise _refused(schedule, bits, traffic_bits)
     return moved[0], moved[1], finished, moved[2], moved[2]
+
+
+def _counted(schedule: Schedule, traffic_bits: int) -> Traffic:
+    """The words that a small layer's group moves, its MACs counted one by one."""
+    found, widths = trace.counted(schedule), schedule.layer.widths
+    finished = schedule.layer.outputs_words // schedule.layer.groups
+    bits = found.weights * widths.weights + found.inputs * widths.inputs
+    bits += 2 * found.psums * widths.psums + finished * widths.outputs
+    if bits != traffic_bits:
+        raise _refused(schedule, bits, traffic_bits)
+    return found.weights, found.inputs, finished, found.psums, found.psums
+
+
+def _refused(schedule: Schedule, bits: int, traffic_bits: int) -> RuntimeError:
+    where = f"{schedule.layer.name}: {schedule.order_text}, tiles {tile_text(schedule)}"
+    return RuntimeError(f"{where} moves {bits} bits before stays, {traffic_bits} are claimed")
 
 
 def _moved(schedule: Schedule) -> list[int]:
