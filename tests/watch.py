@@ -47,6 +47,4 @@ def check(schedule: Schedule, done: Replayed, capacity_bits: int | None = None) 
     for held in {done.peak_bits, capacity_bits or done.peak_bits}:
         proven = done.groups * int(bound.bits(held))
         if moved < proven:
-            raise BelowTheBound(
-                f"{moved} bits moved within {held}; {proven} are proven: {schedule}"
-            )
+            raise BelowTheBound(f"{moved} bits moved within {held}, less than {proven}: {schedule}")

@@ -49,6 +49,7 @@ LAYERS = {
         _matmul(2, 2, 3),
         _matmul(2, 3, 3),
         _matmul(2, 3, 4),
+        _matmul(3, 3, 3),
         _conv("row", 2, 2, _span(3, 2)),
         _conv("row_k", 2, 1, _span(4, 3)),
         _conv("row_c", 1, 2, _span(4, 3)),
