@@ -70,12 +70,13 @@ class Stay:
     """Words of an operand that stay on the chip from one tile to another.
 
     A pass is one iteration of the outermost `depth` loops over tiles; nothing stays beyond it. A
-    word that its tile has no more use for stays if a later tile of the pass uses it; first come,
-    first kept, at most `words` of them at a time (None: all), each until the last tile of the pass
-    that uses it is done with it. With `next_only` a word stays if the very next tile uses it, which
-    may keep it again; that takes none of the places. With `through` both parts of a layer are one
-    pass; each of them has the same stay. Where a block is done with several words, they come in the
-    order of their last MACs in n, k, c, p, r, q, s.
+    word that its tile has no more use for stays if a later tile of the pass uses it, until the last
+    tile of the pass that does is done with it: all of them, or with `words` so many at a time,
+    first come, first kept. With `next_only` a word stays if the very next tile uses it, which may
+    keep it again. An operand may have one stay of each kind; what finds no place among `words` can
+    still stay by another. With `through` both parts of a layer are one pass; each has the same
+    stay. Where a block is done with several words, they come in the order of their last MACs in n,
+    k, c, p, r, q, s.
     """
 
     operand: Resident
@@ -90,7 +91,7 @@ class Tiling:
     """A group cut into tiles, run one after another: a loop per cut dim, outermost first.
 
     `serpentine` turns an inner loop's direction each time it starts again. A word that no `Stay`
-    names leaves with its tile. Each operand has one Stay at most, and one for the next tile only.
+    names leaves with its tile.
     """
 
     cuts: tuple[Cut, ...] = ()
@@ -251,9 +252,13 @@ def _tiling_fault(tiling: Tiling, dims: dict[str, int]) -> tuple[str, str] | Non
         if cut.begins[-1] >= dims[cut.dim]:
             return "tiling", f"{cut.dim} has {dims[cut.dim]}; no tile begins at {cut.begins[-1]}"
     for stay in tiling.stays:
-        alike = [other for other in tiling.stays if other.next_only == stay.next_only]
+        alike = [
+            other for other in tiling.stays
+            if (other.next_only, other.words is None) == (stay.next_only, stay.words is None)
+        ]  # fmt: skip
         if [other.operand for other in alike].count(stay.operand) > 1:
-            return "tiling", f"{stay.operand} have one stay at most, and one for the next tile only"
+            kinds = "one of so many words, one of all words, and one for the next tile"
+            return "tiling", f"{stay.operand} have three stays at most: {kinds}"
         if stay.next_only and stay.words is not None:
             return "tiling", "what stays for the next tile only takes no places; leave out words"
         if stay.through and (stay.depth or stay.next_only):

@@ -23,7 +23,6 @@ from accelsim.dataflow.schedule import (
     RESIDENTS,
     ROW_LOOPS,
     Order,
-    Resident,
     Schedule,
     Stay,
     output_phases,
@@ -32,7 +31,6 @@ from accelsim.dataflow.schedule import (
 from accelsim.workload.layer import Axis, Int64
 
 FIRST, LAST, TILE, NEXT = range(4)  # fields of a visit
-_ALL = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -68,44 +66,26 @@ class Trace:
             if place == 0 and not self.schedule.layer.has_weights:
                 fetched.append(0)
                 continue
-            places, ends, soon = self._rules(place, stays)
-            kept, _ = _kept(visits, places, ends, soon, bits, live)
-            fetched.append(len(visits) - kept)
+            fetched.append(len(visits) - _kept(visits, self._rules(place, stays), bits, live))
         words = int((self.visits[2][:, NEXT] < 0).sum())
         return Counted(int(np.cumsum(live).max()), fetched[0], fetched[1], fetched[2] - words)
 
-    def places_taken(self, operand: Resident, *stays: tuple[Stay, ...]) -> int:
-        """The most words of an operand that have a place to stay at one time."""
-        place = RESIDENTS.index(operand)
-        visits = self.visits[place]
-        live = np.zeros(int(visits[-1, LAST]) + 2, dtype=np.int64)
-        places, ends, soon = self._rules(place, stays)
-        return int(_kept(visits, places, ends, soon, 0, live)[1])
-
-    def _rules(self, place: int, stays: tuple[tuple[Stay, ...], ...]) -> tuple[Int64, Int64, Int64]:
-        """For each tile: places to stay, last tile of the pass, and of that for the next tile only.
-
-        -1 for a tile where nothing stays.
+    def _rules(self, place: int, stays: tuple[tuple[Stay, ...], ...]) -> Int64:
+        """For each tile (4, tiles): how many places there are to stay, and the last tile of the
+        pass of those words, of that of all words, and of that for the next tile; -1: none.
         """
-        tiles = len(self.pieces)
-        places = np.zeros(tiles, dtype=np.int64)
-        ends, soon = self._nothing, self._nothing
+        rules = np.full((4, len(self.pieces)), -1, dtype=np.int64)
         for part, own in enumerate(stays):
             for stay in own:
                 if stay.operand != RESIDENTS[place]:
                     continue
                 inside = self.pieces[:, 0] == part
                 last = self._last(0 if stay.through else stay.depth + 1)
-                if stay.next_only:
-                    soon = np.where(inside, last, soon)
-                else:
-                    ends = np.where(inside, last, ends)
-                    places[inside] = _ALL if stay.words is None else stay.words
-        return places, ends, soon
-
-    @cached_property
-    def _nothing(self) -> Int64:
-        return np.full(len(self.pieces), -1, dtype=np.int64)
+                if stay.words is not None:
+                    rules[0, inside] = stay.words
+                kind = 3 if stay.next_only else 2 if stay.words is None else 1
+                rules[kind, inside] = last[inside]
+        return rules
 
     @cached_property
     def _known(self) -> dict[int, Int64]:
@@ -229,14 +209,11 @@ def _visits(words: Int64, tile: Int64) -> Int64:
 
 
 @njit(cache=True)
-def _kept(visits, places, ends, soon, bits, live):  # type: ignore[no-untyped-def]
-    """How many visits a stay leads to, and the most places taken at one time.
-
-    Adds an operand's live bits to their changes, MAC by MAC.
-    """
+def _kept(visits, rules, bits, live):  # type: ignore[no-untyped-def]
+    """How many visits a stay leads to; adds an operand's live bits to their changes, MAC by MAC."""
     count = len(visits)
     placed = np.zeros(count, np.bool_)
-    taken, kept, most = 0, 0, 0
+    taken, kept = 0, 0
     for at in range(count):
         first, last, tile, following = visits[at]
         live[first] += bits
@@ -245,13 +222,12 @@ def _kept(visits, places, ends, soon, bits, live):  # type: ignore[no-untyped-de
         if following < 0:
             continue
         then = visits[following, 2]
-        if ends[tile] >= then and taken < places[tile]:
+        if rules[1, tile] >= then and taken < rules[0, tile]:
             placed[following] = True
             taken += 1
-            most = max(most, taken)
-        elif not (then == tile + 1 and soon[tile] >= then):
+        elif rules[2, tile] < then and not (then == tile + 1 and rules[3, tile] >= then):
             continue
         kept += 1
         live[last + 1] += bits
         live[visits[following, 0]] -= bits
-    return kept, most
+    return kept

@@ -58,7 +58,7 @@ class Places:
         return replace(made[0], then=made[1]) if len(made) > 1 else made[0]
 
     def _is_mine(self, stay: Stay) -> bool:
-        return stay.operand == self.operand and not stay.next_only
+        return stay.operand == self.operand and stay.words is not None
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,13 @@ def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[S
     counter = trace(bare(schedule))
     rooms = {
         places: (end_bits - 1 - bits) // getattr(schedule.layer.widths, _WIDTHS[places.operand])
-        for places, _ in _choices(schedule, counter)
+        for places, _ in _choices(schedule)
     }
     chosen: dict[Places, int] = {}
     for most in (False, True):
         steps = [
             (step, begun)
-            for places, begun in _choices(schedule, counter)
+            for places, begun in _choices(schedule)
             if rooms[places]
             for step in [_step(counter, places, begun + (rooms[places] if most else 1))]
             if least < step.traffic_bits < traffic_bits and step.bits < end_bits
@@ -258,32 +258,35 @@ def _reordered(schedule: Schedule, number: int, outer: str) -> Schedule:
 _WIDTHS = {"weights": "weights", "inputs": "inputs", "outputs": "psums"}
 
 
-def _choices(schedule: Schedule, counter: Trace) -> list[tuple[Places, int]]:
+def _choices(schedule: Schedule) -> list[tuple[Places, int]]:
     """Every operand and pass that a part may have places for, and how many it has."""
     found = []
     parts = [part for part in (schedule, schedule.then) if part]
-    stays = [part.tiling.stays for part in parts]
     for number, part in enumerate(parts):
         for operand, depth in product(RESIDENTS, range(len(part.tiling.cuts))):
-            own = _places(part, operand)
-            if own and (own.through or own.depth < depth or (not own.words and own.depth == depth)):
+            own, every = _places(part, operand), _all(part, operand)
+            if (own and (own.through or own.depth < depth)) or (every and every.depth <= depth):
                 continue
-            begun = own.words or counter.places_taken(operand, *stays) if own else 0
+            begun = own.words or 0 if own else 0
             found.append((Places(schedule, number, operand, depth), begun))
     for operand in RESIDENTS if len(parts) > 1 else ():
         both = [_places(part, operand) for part in parts]
         begun = max(own.words or 0 if own else 0 for own in both)
-        if not any(own and own.words is None for own in both):
+        if not all(every and every.through for every in (_all(part, operand) for part in parts)):
             found.append((Places(schedule, None, operand, 0), begun))
     return found
 
 
 def _places(schedule: Schedule, operand: Resident) -> Stay | None:
-    """The stay of an operand that is not for the next tile only."""
-    return next(
-        (stay for stay in schedule.tiling.stays if stay.operand == operand and not stay.next_only),
-        None,
-    )
+    """The stay of an operand that takes places."""
+    own = (stay for stay in schedule.tiling.stays if stay.operand == operand)
+    return next((stay for stay in own if stay.words is not None), None)
+
+
+def _all(schedule: Schedule, operand: Resident) -> Stay | None:
+    """The stay of all words of an operand."""
+    own = (stay for stay in schedule.tiling.stays if stay.operand == operand)
+    return next((stay for stay in own if stay.words is None and not stay.next_only), None)
 
 
 def _step(counter: Trace, places: Places, words: int) -> Step:

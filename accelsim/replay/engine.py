@@ -99,8 +99,10 @@ class _Run:
         self.weights, self.inputs = random_data(layer, seed)
         self.outputs = np.zeros(sizes[2], dtype=np.int64)
         self.left = tuple(np.zeros(size, dtype=np.int64) for size in sizes)
-        self.last = [np.zeros(size, dtype=np.int64) for size in sizes]  # tile a word waits for
-        self.soon = [np.zeros(size, dtype=np.int64) for size in sizes]  # by the next tile only
+        # the tile that a word waits for, in a place and without one
+        self.last, self.soon = (
+            [np.zeros(size, dtype=np.int64) for size in sizes] for _ in range(2)
+        )
         placed = (np.zeros(size, dtype=np.int64) for size in sizes)
         self.later, spilled = np.zeros((2, sizes[2]), dtype=np.int64)
         self.state = np.zeros(machine.STATE_SIZE, dtype=np.int64)
@@ -134,14 +136,14 @@ class _Run:
         for at, tile in enumerate(tiles):
             for stay in tiling.stays:
                 operand = RESIDENTS.index(stay.operand)
-                waiting = self.soon if stay.next_only else self.last
+                waiting = self.soon if stay.words is None else self.last
                 for awaited in _awaited(stay, tiles, at):
                     uses = layout.uses(tiles[awaited].ranges, operand)
                     marks.await_tile(uses, waiting[operand], first + awaited)
                 if stay.through and at == number == 0:
                     for later, tile_after in enumerate(self.tiles[1], first + len(tiles)):
                         uses = self.layouts[1].uses(tile_after.ranges, operand)
-                        marks.await_tile(uses, self.last[operand], later)
+                        marks.await_tile(uses, waiting[operand], later)
             program = layout.program(tile)
             marks.begin(program.uses, self.left, self.later)
             self.state[machine.TILE] = first + at

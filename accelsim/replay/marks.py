@@ -48,4 +48,4 @@ def begin(uses, left, later):  # type: ignore[no-untyped-def]
 def await_tile(uses, last, number):  # type: ignore[no-untyped-def]
     """Mark that the words of an operand that the tile of this number uses wait for it."""
     for word, _ in spread(uses):
-        last[word] = number
+        last[word] = max(last[word], number)

@@ -46,7 +46,8 @@ def random_schedule(rng: random.Random) -> Schedule:
             others = [
                 stay
                 for stay in part.tiling.stays
-                if stay.operand != through.operand or stay.next_only
+                if (stay.operand, stay.next_only, stay.words is None)
+                != (through.operand, False, through.words is None)
             ]
             parts[at] = replace(part, tiling=replace(part.tiling, stays=(*others, through)))
     return replace(parts[0], then=parts[1])
@@ -60,12 +61,10 @@ def random_tiles(rng: random.Random, schedule: Schedule, choices: list) -> Sched
         inner = rng.sample(range(1, dims[dim]), rng.randint(1, min(3, dims[dim] - 1)))
         cuts.append(Cut(dim, (0, *sorted(inner))))
     stays = tuple(
-        Stay(
-            name, rng.randint(0, max(len(cuts) - 1, 0)),
-            None if next_only else rng.choice((None, rng.randint(1, 4), rng.randint(1, 40))),
-            next_only,
-        )
-        for name in RESIDENTS for next_only in (False, True) if rng.random() < 0.4
+        Stay(name, rng.randint(0, max(len(cuts) - 1, 0)), words, next_only)
+        for name in RESIDENTS
+        for words, next_only in ((None, False), (rng.choice((1, 2, 4, 9, 40)), False), (None, True))
+        if rng.random() < 0.35
     )  # fmt: skip
     turn_order = rng.choice(choices)[2] if cuts and rng.random() < 0.5 else ()
     tiling = Tiling(tuple(cuts), rng.random() < 0.5, stays)
@@ -115,10 +114,10 @@ class Walk:
                     later = later[:1]
                 for other in later:
                     if order[other][: stay.depth] == pieces[: stay.depth]:
-                        waiting = soon if stay.next_only else wanted
+                        waiting = soon if stay.words is None else wanted
                         waiting[stay.operand] |= words[other][stay.operand]
                 if stay.through and then and then.part:
-                    wanted[stay.operand] |= {
+                    (soon if stay.words is None else wanted)[stay.operand] |= {
                         word_of(mac, stay.operand)
                         for mac in self.all_macs
                         if mac[then.part.dim] >= then.part.begin
@@ -132,8 +131,8 @@ class Walk:
     ) -> None:
         uses = {name: Counter(word_of(each["mac"], name) for each in tile) for name in WORD}
         limits = {
-            stay.operand: stay.words or math.inf
-            for stay in schedule.tiling.stays if not stay.next_only
+            stay.operand: stay.words
+            for stay in schedule.tiling.stays if stay.words is not None
         }  # fmt: skip
         blocks: dict[tuple, list[dict]] = {}
         for each in tile:

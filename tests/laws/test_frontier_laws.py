@@ -104,22 +104,16 @@ def test_each_word_saves_one_or_more_in_a_matmul(K, C, pixels):
     assert treads(found, 8) == []
 
 
-SMALLER_THAN_THE_HEADLINE = {52, 171}
+SMALLER_THAN_THE_HEADLINE = {52, 145, 171, 186}
 """Layers with taps that share no word, which a tiled schedule with words that stay moves once in
 less than the headline's size: just below that nothing above compulsory traffic is left to save."""
-
-
-NESTS_LEAVE_ONE_OUT = {32, 46, 102, 145, 176, 186}
-"""Layers where a nest that keeps all three operands is lowest: no place is left to be added."""
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_each_word_saves_one_or_more(seed):
     found = frontier(replace(layer_of(seed), widths=Widths()))
     ends = treads(found, 8)
-    if seed in NESTS_LEAVE_ONE_OUT:
-        assert len(ends) == 1
-    elif seed in SMALLER_THAN_THE_HEADLINE:
+    if seed in SMALLER_THAN_THE_HEADLINE:
         assert all(bits >= found.points[-2].bits for bits in ends)
     else:
         assert ends == []

@@ -93,8 +93,9 @@ def test_what_is_absent_is_not_written():
         ({"tiling": Tiling((Cut("P", (0, 3, 3)),))}, "tiling",
          "the tiles of P begin at 0 and ascend"),
         ({"tiling": Tiling((Cut("P", (0, 3, 5)),))}, "tiling", "P has 5; no tile begins at 5"),
-        ({"tiling": Tiling(stays=(Stay("inputs"), Stay("inputs", words=2)))}, "tiling",
-         "inputs have one stay at most, and one for the next tile only"),
+        *(({"tiling": Tiling(stays=(Stay("inputs", words=words), Stay("inputs", words=more)))},
+           "tiling", "inputs have three stays at most: one of so many words, one of all words, "
+           "and one for the next tile") for words, more in [(None, None), (1, 2)]),
         ({"tiling": Tiling(stays=(Stay("inputs", 1),))}, "tiling",
          "a stay's depth counts cuts, 0 to 0"),
         ({"tiling": Tiling((Cut("P", (0, 3)),), stays=(Stay("inputs", -1),))}, "tiling",
@@ -157,7 +158,8 @@ def test_one_word_stays_and_waits_for_the_next_tile_as_well():
     stays = (Stay("inputs", words=1), Stay("inputs", next_only=True))
     assert replace(SCHEDULE, tiling=Tiling(stays=stays)).fault() is None
     assert replace(SCHEDULE, tiling=Tiling(stays=(*stays, stays[1]))).fault() == (
-        "tiling", "inputs have one stay at most, and one for the next tile only",
+        "tiling", "inputs have three stays at most: one of so many words, one of all words, "
+        "and one for the next tile",
     )  # fmt: skip
 
 
