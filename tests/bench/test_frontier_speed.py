@@ -1,4 +1,4 @@
-"""What frontiers cost on one core; run with --benchmark-enable."""
+"""What frontiers cost on one core; run with -n 0 --benchmark-enable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from accelsim.workload.network import load_network
 @pytest.fixture(autouse=True)
 def only_when_asked(request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("benchmark_enable"):
-        pytest.skip("speed is measured with --benchmark-enable")
+        pytest.skip("speed is measured with -n 0 --benchmark-enable")
 
 
 @pytest.fixture(scope="module")

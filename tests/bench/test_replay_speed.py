@@ -1,4 +1,4 @@
-"""What executing real layers costs; run with --benchmark-enable."""
+"""What executing real layers costs; run with -n 0 --benchmark-enable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ print(time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_m
 @pytest.fixture(autouse=True)
 def only_when_asked(request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("benchmark_enable"):
-        pytest.skip("speed is measured with --benchmark-enable")
+        pytest.skip("speed is measured with -n 0 --benchmark-enable")
 
 
 @pytest.mark.parametrize(

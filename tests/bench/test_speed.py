@@ -1,4 +1,4 @@
-"""What a command costs, in CPU seconds of whole processes; run with --benchmark-enable.
+"""What a command costs, in CPU seconds of whole processes; run with -n 0 --benchmark-enable.
 
 Two programs are compared within one run, turn by turn, each by its fastest time.
 """
@@ -22,7 +22,7 @@ ACCELSIM = [sys.executable, "-m", "accelsim"]
 @pytest.fixture(autouse=True)
 def only_when_asked(request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("benchmark_enable"):
-        pytest.skip("speed is measured with --benchmark-enable")
+        pytest.skip("speed is measured with -n 0 --benchmark-enable")
 
 
 @pytest.fixture
