@@ -34,8 +34,8 @@ def systolic(dataflow: str, rows: int, cols: int) -> SystolicArray:
 
 
 def with_whole_stays(schedule: Schedule) -> Schedule:
-    """The same schedule where what stays is all or nothing, and within a part."""
-    stays = tuple(replace(stay, words=None) for stay in schedule.tiling.stays if not stay.through)
+    """The same schedule where all of what stays does, and within a part."""
+    stays = tuple(stay for stay in schedule.tiling.stays if stay.words is None and not stay.through)
     then = schedule.then and with_whole_stays(schedule.then)
     return replace(schedule, tiling=replace(schedule.tiling, stays=stays), then=then)
 

@@ -30,4 +30,9 @@ def test_every_family_and_order_equals_the_walk(seed):
         bits_of.setdefault(resident, []).append(bits)
     for residents in (("weights",), ("inputs",), ("outputs",), ("weights", "inputs", "outputs")):
         best = once_only(layer, block=block, buffering=buffering, residents=residents)
-        assert best.peak.bits == min(min(bits_of[resident]) for resident in residents)
+        least = min(min(bits_of[resident]) for resident in residents)
+        if best.schedule.family == "any order":  # of a tiny layer, better than all families
+            bits, _, _ = walked_peak(group, best.schedule.order, block, buffering)
+            assert best.peak.bits == bits < least
+        else:
+            assert best.peak.bits == least

@@ -24,7 +24,7 @@ def layer_of(seed: int) -> Conv:
     return random_layer(random.Random(seed), 3000).group()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(SEEDS)
 def test_falls_strictly_and_ends_once_only(seed):
     """It ends with compulsory traffic at the need of the headline, never below compulsory."""
@@ -41,7 +41,7 @@ def test_falls_strictly_and_ends_once_only(seed):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_more_families_are_never_worse(seed):
     layer = layer_of(seed)
@@ -53,7 +53,7 @@ def test_more_families_are_never_worse(seed):
             assert best.traffic_bits <= point.traffic_bits
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(SEEDS)
 def test_rows_and_columns_exchanged(seed):
     layer = layer_of(seed)
@@ -63,7 +63,7 @@ def test_rows_and_columns_exchanged(seed):
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(SEEDS)
 def test_twice_the_buffers_twice_the_need(seed):
     layer = layer_of(seed)
@@ -73,7 +73,7 @@ def test_twice_the_buffers_twice_the_need(seed):
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(SEEDS, st.integers(0, 400))
 def test_a_larger_capacity_is_never_worse(seed, bits):
     found = frontier(layer_of(seed))
