@@ -9,31 +9,30 @@ is the pass's last tile no place is free before it, so that the places hold thes
     saved   sum over the words of (tiles that use the word - 1)
     peak    max(peak of the other tiles + x, peak of the last tile)
 
-the latter as the last tile is done with channel 0, and so with the places, before the middle. Past
+the latter as the last tile is done with channel 0, and so with the places, before the middle. If
+the last tile's peak is no larger, words of all but the last two channels may stay likewise, where
+the last tile uses all of a channel's that the first tile does. Past
 k tiles the inputs of a pixel tile stay likewise; each k tile uses them all. There the first tile is
 as large as any, and words of all but the last two channels may stay.
-
-With weights resident and no strips, a pass over k tiles sweeps the same inputs again and again. Let
-places take the first inputs that the first k tile is done with. If the second half of the sweep
-alone, as a layer of its own, has the peak of the whole, the whole has it there too, as more uses
-only lengthen lives; the words that the first half is done with wait then. Peak: the tile's + x.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise, product
 
 import numpy as np
 
 from accelsim.dataflow.schedule import Schedule
-from accelsim.dataflow.tile_axes import axis_piece
-from accelsim.dataflow.tile_peaks import tile_peak
 from accelsim.workload.layer import Axis, Int64
 
-MOST_PLACES = 1 << 14
+MOST_PLACES = 1 << 15
 """Places tried at most between two schedules."""
+
+
+def tail(extent: int) -> int:
+    """Iterations of a loop that are its last part: a quarter, of a short loop half of it."""
+    return max(extent // 4, min(4, extent - extent // 2))
 
 
 def is_long(part: Schedule) -> bool:
@@ -43,15 +42,15 @@ def is_long(part: Schedule) -> bool:
     return part.resident == "outputs" and streams and "C" not in cut
 
 
-def weights_saved(part: Schedule) -> Int64:
+def weights_saved(part: Schedule, channels: int = 1) -> Int64:
     """Fetches of a part saved by 1, 2, ... places for weights, as far as the law above goes.
 
-    The loops over k tiles are outermost.
+    The loops over k tiles are outermost; channels: of how many words may stay.
     """
     if not part.layer.has_weights:
         return np.zeros(0, dtype=np.int64)
     begins = {cut.dim: cut.begins for cut in part.tiling.cuts}
-    rows, cols = (_users(*_axis(part, dim), begins.get(dim, (0,))) for dim in "PQ")
+    rows, cols = tap_users(part, "P"), tap_users(part, "Q")
     images = len(begins.get("N", (0,)))
     if not (rows.any(axis=1).all() and cols.any(axis=1).all()):
         return np.zeros(0, dtype=np.int64)  # a tile all of padding
@@ -65,6 +64,8 @@ def weights_saved(part: Schedule) -> Int64:
             break
         tiles = [int((rows[:, r] > 0).sum() * (cols[:, s] > 0).sum()) for r, s in taps]
         groups.append([images * often - 1 for often in tiles if images * often > 1])
+    else:
+        groups *= channels
     widths = np.diff([*begins.get("K", (0,)), part.dims["K"]]).tolist()
     most = min(min(widths) * sum(map(len, groups)), MOST_PLACES)
     saved = np.zeros(most, dtype=np.int64)
@@ -83,39 +84,24 @@ def inputs_saved(part: Schedule) -> Int64:
     tiles, least = 1, part.dims["C"] - 2
     for dim in "NPQ":
         pieces = np.diff([*begins.get(dim, (0,)), part.dims[dim]])
-        if dim == "N":
-            words = pieces
-        else:
-            words = _inputs_used(*_axis(part, dim), begins.get(dim, (0,)))
+        words = pieces if dim == "N" else inputs_used(part, dim)
         tiles *= len(pieces)
         least *= int(words.min())
     return np.arange(1, min(least, MOST_PLACES) + 1) * ((k_tiles - 1) * tiles)
 
 
-def swept_inputs_saved(schedule: Schedule, bits: int) -> Int64:
-    """Fetches saved by 1, 2, ... places for inputs past k tiles, the innermost loop, with weights
-    resident, given the bits of a tile's peak.
-    """
-    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    none = np.zeros(0, dtype=np.int64)
-    group, dims = schedule.layer.group(), schedule.dims
-    k_tiles = len(begins.get("K", (0,)))
-    sweeps = schedule.resident == "weights" and schedule.order[:1] in (("P",), ("Q",))
-    if not sweeps or k_tiles == 1 or set(begins) - {"K", "C"} or dims["N"] > 1 or schedule.part:
-        return none
-    axis, other = (group.rows, group.cols)[:: 1 if schedule.order[0] == "P" else -1]
-    middle = axis.outputs // 2
-    channels = np.diff([*begins.get("C", (0,)), dims["C"]])
-    half = axis_piece(axis, middle, axis.outputs, 0, axis.taps)
-    rows, cols = (half, other)[:: 1 if schedule.order[0] == "P" else -1]
-    outputs = int(np.diff([*begins["K"], dims["K"]]).max())
-    tile = replace(group, K=outputs, C=int(channels.max()), rows=rows, cols=cols)
-    if not tile.useful_macs or tile_peak(tile, schedule) < bits:
-        return none
-    p, _, h = axis.pairs()
-    done_with = len(np.setdiff1d(h[p < middle], h[p >= middle])) * other.used_inputs
-    words = np.arange(1, min(int(channels.min()) * done_with, MOST_PLACES) + 1)
-    return words * ((k_tiles - 1) * len(channels))
+def tap_users(part: Schedule, dim: str) -> Int64:
+    """Which pieces along P or Q use which taps (pieces, taps): their last input plus 1, or 0."""
+    return _users(*_axis(part, dim), _begins(part, dim))
+
+
+def inputs_used(part: Schedule, dim: str) -> Int64:
+    """Inputs that each piece along P or Q uses, (pieces,)."""
+    return _inputs_used(*_axis(part, dim), _begins(part, dim))
+
+
+def _begins(part: Schedule, dim: str) -> tuple[int, ...]:
+    return next((cut.begins for cut in part.tiling.cuts if cut.dim == dim), (0,))
 
 
 def _axis(part: Schedule, dim: str) -> tuple[Axis, int, int]:

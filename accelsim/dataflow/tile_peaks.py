@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise, product
@@ -22,6 +23,18 @@ def tile_peaks(schedule: Schedule) -> tuple[int, int]:
 
     Of a schedule with parts those of the first part.
     """
+    found = [0, 0]
+    for tile, *places in tile_kinds(schedule):
+        for is_last in (False, True):
+            if places[is_last]:
+                found[is_last] = max(found[is_last], tile_peak(tile, schedule))
+    return found[0], found[1]
+
+
+def tile_kinds(schedule: Schedule) -> Iterator[tuple[Conv, bool, bool]]:
+    """The different tiles with the most channels, and whether any of a kind is not the last in
+    n, p, q, and whether any is.
+    """
     group, part = schedule.layer.group(), schedule.part
     begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
     dims = schedule.dims
@@ -33,17 +46,14 @@ def tile_peaks(schedule: Schedule) -> tuple[int, int]:
     rows = _pieces(group.rows, bounds["P"], begins.get("P", (0,)), begins.get("R", (0,)))
     cols = _pieces(group.cols, bounds["Q"], begins.get("Q", (0,)), begins.get("S", (0,)))
     largest = replace(group, K=max(sizes["K"]), C=max(sizes["C"]))
-    found = [0, 0]
+    most, final = max(sizes["N"]), sizes["N"][-1]
     for (row, row_places), (col, col_places) in product(rows, cols):
-        for is_last, images in ((False, max(sizes["N"])), (True, sizes["N"][-1])):
-            if is_last:
-                here = row_places[1] and col_places[1]
-            else:
-                here = row_places[0] or col_places[0] or len(sizes["N"]) > 1
+        is_earlier = row_places[0] or col_places[0] or len(sizes["N"]) > 1
+        is_last = row_places[1] and col_places[1]
+        for images in {most, final}:
             tile = replace(largest, N=images, rows=row, cols=col)
-            if here and tile.useful_macs:
-                found[is_last] = max(found[is_last], tile_peak(tile, schedule))
-    return found[0], found[1]
+            if tile.useful_macs:
+                yield tile, is_earlier and images == most, is_last and images == final
 
 
 def tile_peak(tile: Conv, schedule: Schedule) -> int:

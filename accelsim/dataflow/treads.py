@@ -18,13 +18,10 @@ from itertools import product
 
 import numpy as np
 
-from accelsim.dataflow.long_streams import (
-    inputs_saved,
-    is_long,
-    swept_inputs_saved,
-    weights_saved,
-)
+from accelsim.dataflow.halves import inputs_saved_by_halves, weights_saved_by_halves
+from accelsim.dataflow.long_streams import inputs_saved, is_long, weights_saved
 from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
+from accelsim.dataflow.sweeps import swept_inputs_saved
 from accelsim.dataflow.tile_peaks import tile_peaks
 from accelsim.dataflow.trace import Trace, bare, trace
 from accelsim.workload.layer import Int64
@@ -217,32 +214,62 @@ def _streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
     if base.schedule.resident == "weights":
         made = _reordered(base.schedule, 0, "CRS")
         outer = sum(each.dim == "C" for each in made.tiling.cuts)
-        saved = swept_inputs_saved(made, base.bits)
-        return [(Places(made, 0, "inputs", outer), 0, base.bits, made.layer.widths.inputs, saved)]
-    if not any(map(is_long, parts)):
-        return []
+        swept = swept_inputs_saved(made, base.bits)
+        if swept is None:
+            return []
+        places = Places(made, 0, "inputs", outer)
+        return [(places, swept.floor, swept.grows, made.layer.widths.inputs, swept.fetches)]
     peaks = [tile_peaks(part) for part in parts]
     if max(map(max, peaks)) != base.bits:
         return []
     found = []
     for number, part in enumerate(parts):
-        if not is_long(part):
-            continue
         others = max((max(pair) for at, pair in enumerate(peaks) if at != number), default=0)
-        earlier, last = peaks[number]
-        cut = {each.dim for each in part.tiling.cuts}
-        widths = base.schedule.layer.widths
-        # psums that a tap tile does not visit are not in its own peak
-        if not cut & {"R", "S"} or earlier == base.bits:
-            places = Places(
-                _reordered(base.schedule, number, "K"), number, "weights", int("K" in cut)
-            )
-            floor = max(others, last)
-            found.append((places, floor, earlier, widths.weights, weights_saved(part)))
-        saved = inputs_saved(part)
+        by_part = _long_streams if is_long(part) else _half_streams
+        found += by_part(base, number, peaks[number], others)
+    return found
+
+
+def _long_streams(
+    base: Base, number: int, peaks: tuple[int, int], others: int
+) -> list[tuple[Places, int, int, int, Int64]]:
+    """What may stay in a part whose tiles stream three channels or more; others: the peak of the
+    other part."""
+    part = (base.schedule, base.schedule.then)[number]
+    assert part is not None
+    earlier, last = peaks
+    cut = {each.dim for each in part.tiling.cuts}
+    widths = base.schedule.layer.widths
+    found = []
+    # psums that a tap tile does not visit are not in its own peak
+    if not cut & {"R", "S"} or earlier == base.bits:
+        places = Places(_reordered(base.schedule, number, "K"), number, "weights", int("K" in cut))
+        channels = part.dims["C"] - 2 if earlier >= last else 1
+        saved = weights_saved(part, channels)
+        found.append((places, max(others, last), earlier, widths.weights, saved))
+    saved = inputs_saved(part)
+    places = Places(
+        _reordered(base.schedule, number, "NPQ"), number, "inputs", len(cut & set("NPQ"))
+    )
+    return [*found, (places, others, max(earlier, last), widths.inputs, saved)]
+
+
+def _half_streams(
+    base: Base, number: int, peaks: tuple[int, int], others: int
+) -> list[tuple[Places, int, int, int, Int64]]:
+    """What may stay in a part whose tiles are done with words in their first half."""
+    part = (base.schedule, base.schedule.then)[number]
+    assert part is not None
+    peak = max(peaks)
+    cut = {each.dim for each in part.tiling.cuts}
+    widths = base.schedule.layer.widths
+    made = _reordered(base.schedule, number, "KCRS")
+    places = Places(made, number, "weights", len(cut & set("KCRS")))
+    found = [(places, others, peak, widths.weights, weights_saved_by_halves(part, peak))]
+    if part.resident == "outputs":
         made = _reordered(base.schedule, number, "NPQ")
         places = Places(made, number, "inputs", len(cut & set("NPQ")))
-        found.append((places, others, max(earlier, last), widths.inputs, saved))
+        found.append((places, others, peak, widths.inputs, inputs_saved_by_halves(part, peak)))
     return found
 
 

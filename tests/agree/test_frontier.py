@@ -92,7 +92,7 @@ def test_first_words_of_long_streams(seed, monkeypatch):
         inputs = max(reach - 2 * pad - rng.randint(0, 1), 1)
         return Axis(outputs, taps, inputs, stride, dilation, pad)
 
-    K, C = rng.randint(1, 9), rng.randint(3, 9)
+    K, C = rng.randint(1, 9), rng.randint(1 if seed % 2 else 3, 9 if seed % 4 else 3)
     layer = Conv("conv", "conv", rng.choice((1, 1, 2)), K, C, 1, axis(), axis())
     found = frontier(layer)
     for point in found.points:

@@ -1,0 +1,130 @@
+"""What words that the first half of a tile is done with save if they stay.
+
+Cut a tile's outermost loop in two. If its second half alone, as a layer of its own, has the peak P
+of the whole schedule, so does the tile there, since more uses only lengthen lives. Words that the
+first half is done with are not live then. So let x places take the first x words of an operand that
+the pass's first tile is done with, and let all tiles of the pass use all of them: the places stay
+full until the pass's last tile, and if a tile before that has the peak in its second half,
+
+    peak    P + x, as x words at most are ever kept
+    saved   x · (tiles of the pass - 1) in each pass; a pass of fewer words keeps those it has
+
+Past pixel tiles these are the weights of a (k, c) tile, past k tiles the inputs of a pixel tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from accelsim.dataflow.long_streams import MOST_PLACES, inputs_used, tail, tap_users
+from accelsim.dataflow.schedule import COL_LOOPS, ONE_MAC, ROW_LOOPS, Order, Schedule, loop_extent
+from accelsim.dataflow.tile_axes import axis_piece
+from accelsim.dataflow.tile_peaks import tile_kinds, tile_peak
+from accelsim.workload.layer import Axis, Conv, Int64
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def weights_saved_by_halves(part: Schedule, bits: int) -> Int64:
+    """Fetches saved by 1, 2, ... places for weights past pixel tiles, as far as the law goes.
+
+    The loops over k and c tiles are outermost; bits: the peak.
+    """
+    begins = {cut.dim: cut.begins for cut in part.tiling.cuts}
+    tiles = int(np.prod([len(begins.get(dim, (0,))) for dim in "NPQ"]))
+    if not part.layer.has_weights or {"R", "S"} & set(begins) or tiles == 1:
+        return _NONE
+    users = [tap_users(part, dim) for dim in "PQ"]
+    if not all(used.all() for used in users):
+        return _NONE
+    done = 0
+    for tile, is_earlier, _ in tile_kinds(part):
+        if is_earlier:
+            done = max(done, _most_done(tile, part, bits)[0])
+    taps = int(np.prod([used.shape[1] for used in users]))
+    words = np.multiply.outer(_sizes(part, "K"), _sizes(part, "C")) * taps
+    return _saved(words, min(done, MOST_PLACES)) * (tiles - 1)
+
+
+def inputs_saved_by_halves(part: Schedule, bits: int) -> Int64:
+    """Fetches saved by 1, 2, ... places for inputs past k tiles, as far as the law goes.
+
+    The loop over k tiles is innermost; bits: the peak.
+    """
+    cut = {cut.dim for cut in part.tiling.cuts}
+    outputs = _sizes(part, "K")
+    if cut & {"C", "R", "S"} or len(outputs) == 1 or outputs[0] < outputs.max():
+        return _NONE
+    done = max(_most_done(tile, part, bits)[1] for tile, _, _ in tile_kinds(part))
+    rows, cols = inputs_used(part, "P"), inputs_used(part, "Q")
+    words = np.multiply.outer(np.multiply.outer(rows, cols), _sizes(part, "N")) * part.dims["C"]
+    return _saved(words, min(done, MOST_PLACES)) * (len(outputs) - 1)
+
+
+def _saved(words: Int64, most: int) -> Int64:
+    """Words that 1, 2, ... places keep, at most all of each pass's `words`, over all passes."""
+    kept = np.sort(words.ravel())
+    places = np.arange(1, most + 1)
+    passes: Int64 = len(kept) - np.searchsorted(kept, places, side="left")
+    return np.cumsum(passes)
+
+
+def _sizes(part: Schedule, dim: str) -> Int64:
+    begins = next((cut.begins for cut in part.tiling.cuts if cut.dim == dim), (0,))
+    return np.diff([*begins, part.dims[dim]])
+
+
+def _most_done(tile: Conv, schedule: Schedule, bits: int) -> tuple[int, int]:
+    """The most weights, and inputs, done with by a first half whose second one has the peak."""
+    found = [
+        (weights, inputs)
+        for second, weights, inputs in _halves(tile, schedule.order)
+        if (weights or inputs) and second.useful_macs and tile_peak(second, schedule) == bits
+    ]
+    return max((each[0] for each in found), default=0), max((each[1] for each in found), default=0)
+
+
+def _halves(tile: Conv, order: Order) -> Iterator[tuple[Conv, int, int]]:
+    """Second halves of a tile, and the weights and inputs that the first half is done with."""
+    loops = (loop for loop in order if loop_extent(tile, ONE_MAC, loop) > 1)
+    loop = next(loops, "")
+    taps = tile.rows.used_taps * tile.cols.used_taps
+    if loop in ("N", "K", "C"):
+        extent = tile.dims[loop]
+        first = extent - tail(extent)
+        rest = {**tile.dims, loop: extent - first}
+        second = replace(tile, N=rest["N"], K=rest["K"], C=rest["C"])
+        images, outputs, channels = (first if dim == loop else tile.dims[dim] for dim in "NKC")
+        weights = 0 if loop == "N" else outputs * channels * taps
+        window = tile.rows.used_inputs * tile.cols.used_inputs
+        inputs = 0 if loop == "K" else images * channels * window
+        yield second, weights, inputs
+    elif loop and "%" not in loop:
+        is_row = loop in ROW_LOOPS
+        axis, other = (tile.rows, tile.cols) if is_row else (tile.cols, tile.rows)
+        place = (ROW_LOOPS if is_row else COL_LOOPS).index(loop)
+        for along, done_taps, done_inputs in _axis_halves(axis, place):
+            half = replace(tile, rows=along) if is_row else replace(tile, cols=along)
+            weights = done_taps * other.used_taps * tile.K * tile.C
+            yield half, weights, done_inputs * other.used_inputs * tile.N * tile.C
+
+
+def _axis_halves(axis: Axis, loop: int) -> Iterator[tuple[Axis, int, int]]:
+    """Second halves of an axis whose loop over outputs (0), taps (1) or inputs (2) is outermost.
+
+    With each the taps and the inputs that the first half is done with. Input by input the second
+    half is that of the outputs, or of the taps, and what comes before its first input is the first.
+    """
+    p, r, h = axis.pairs()
+    middle = axis.outputs - tail(axis.outputs), axis.taps - tail(axis.taps)
+    by_outputs = axis_piece(axis, middle[0], axis.outputs, 0, axis.taps)
+    by_taps = axis_piece(axis, 0, axis.outputs, middle[1], axis.taps)
+    cuts = ((by_outputs, p >= middle[0], middle[0]), (by_taps, r >= middle[1], middle[1]))
+    for kind, (second, inside, at) in enumerate(cuts):
+        if at and inside.any() and loop in (kind, 2):
+            later = h >= h[inside].min() if loop == 2 else inside
+            done = [len(np.setdiff1d(index[~later], index[later])) for index in (r, h)]
+            yield second, done[0], done[1]
