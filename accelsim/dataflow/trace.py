@@ -8,6 +8,9 @@ What stays between two visits follows from the rules of `schedule.Stay`, first c
     live(t)    visits that cover MAC t, and stays between two visits that cover it
     traffic    visits that no stay leads to (psums: a write and a read each, but for the first)
 
+Live words grow where a visit begins and nowhere else, so the peak is at a MAC that begins one: time
+is counted in *spans*, each such a MAC with those up to the next.
+
 Blocks of one MAC, no prefetch. `replay` executes the same schedules on a machine of its own.
 """
 
@@ -18,6 +21,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from accelsim.dataflow.schedule import (
     RESIDENTS,
@@ -28,7 +32,7 @@ from accelsim.dataflow.schedule import (
     output_phases,
     tap_phases,
 )
-from accelsim.workload.layer import Axis, Int64
+from accelsim.workload.layer import Axis, Conv, Int64
 
 FIRST, LAST, TILE, NEXT = range(4)  # fields of a visit
 
@@ -44,10 +48,19 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class _Operand:
+    """An operand with its stays, each with its part: its fetches, its live bits span by span."""
+
+    stays: tuple[tuple[int, Stay], ...]
+    fetched: int
+    live: Int64
+
+
+@dataclass(frozen=True)
 class Trace:
     """Visits of the weights, inputs and outputs of one group, whatever stays.
 
-    visits (visits, 4) of each operand, in the order in which they end: first and last MAC, tile,
+    visits (visits, 4) of each operand, in the order in which they end: first and last span, tile,
     place of the word's next visit (-1: none). pieces (tiles, cuts + 1): the part that a tile with
     useful MACs belongs to, and the piece of each of its cuts.
     """
@@ -55,36 +68,63 @@ class Trace:
     schedule: Schedule
     visits: tuple[Int64, ...]
     pieces: Int64
+    spans: int
 
     def count(self, *stays: tuple[Stay, ...]) -> Counted:
         """Count with these stays, those of each part, in place of the schedule's."""
-        widths = self.schedule.layer.widths
-        live = np.zeros(max(int(visits[-1, LAST]) for visits in self.visits) + 2, dtype=np.int64)
-        fetched = []
-        for place, bits in enumerate((widths.weights, widths.inputs, widths.psums)):
-            visits = self.visits[place]
-            if place == 0 and not self.schedule.layer.has_weights:
-                fetched.append(0)
-                continue
-            fetched.append(len(visits) - _kept(visits, self._rules(place, stays), bits, live))
-        words = int((self.visits[2][:, NEXT] < 0).sum())
-        return Counted(int(np.cumsum(live).max()), fetched[0], fetched[1], fetched[2] - words)
+        if stays not in self._counted:
+            self._counted[stays] = self._count(stays)
+        return self._counted[stays]
 
-    def _rules(self, place: int, stays: tuple[tuple[Stay, ...], ...]) -> Int64:
+    @cached_property
+    def _counted(self) -> dict[tuple[tuple[Stay, ...], ...], Counted]:
+        return {}
+
+    def _count(self, stays: tuple[tuple[Stay, ...], ...]) -> Counted:
+        weights, inputs, outputs = (
+            self._operand(
+                place,
+                tuple((part, stay) for part, own in enumerate(stays) for stay in own
+                      if stay.operand == name),
+            )
+            for place, name in enumerate(RESIDENTS)
+        )  # fmt: skip
+        bits = int((weights.live + inputs.live + outputs.live).max())
+        return Counted(bits, weights.fetched, inputs.fetched, outputs.fetched - self._outputs)
+
+    @cached_property
+    def _outputs(self) -> int:
+        return int((self.visits[2][:, NEXT] < 0).sum())
+
+    @cached_property
+    def _latest(self) -> dict[int, _Operand]:
+        """Of each operand what was counted last: mostly one operand's stays change at a time."""
+        return {}
+
+    def _operand(self, place: int, stays: tuple[tuple[int, Stay], ...]) -> _Operand:
+        """An operand counted with its stays, each with the part that has it."""
+        known = self._latest.get(place)
+        if known is None or known.stays != stays:
+            widths, visits = self.schedule.layer.widths, self.visits[place]
+            live, fetched = np.zeros(self.spans + 1, dtype=np.int64), 0
+            if place or self.schedule.layer.has_weights:
+                bits = (widths.weights, widths.inputs, widths.psums)[place]
+                fetched = len(visits) - _kept(visits, self._rules(stays), bits, live)
+            known = self._latest[place] = _Operand(stays, fetched, live)
+        return known
+
+    def _rules(self, stays: tuple[tuple[int, Stay], ...]) -> Int64:
         """For each tile (4, tiles): how many places there are to stay, and the last tile of the
         pass of those words, of that of all words, and of that for the next tile; -1: none.
         """
         rules = np.full((4, len(self.pieces)), -1, dtype=np.int64)
-        for part, own in enumerate(stays):
-            for stay in own:
-                if stay.operand != RESIDENTS[place]:
-                    continue
-                inside = self.pieces[:, 0] == part
-                last = self._last(0 if stay.through else stay.depth + 1)
-                if stay.words is not None:
-                    rules[0, inside] = stay.words
-                kind = 3 if stay.next_only else 2 if stay.words is None else 1
-                rules[kind, inside] = last[inside]
+        for part, stay in stays:
+            inside = self.pieces[:, 0] == part
+            last = self._last(0 if stay.through else stay.depth + 1)
+            if stay.words is not None:
+                rules[0, inside] = stay.words
+            kind = 3 if stay.next_only else 2 if stay.words is None else 1
+            rules[kind, inside] = last[inside]
         return rules
 
     @cached_property
@@ -105,17 +145,23 @@ class Trace:
 def trace(schedule: Schedule) -> Trace:
     """Sort the MACs of one group by the schedule's tiles and loops; its stays do not matter."""
     parts = [_ordered(part) for part in (schedule, schedule.then) if part]
-    most = max(pieces.shape[1] for _, pieces in parts)
-    words = np.concatenate([words for words, _ in parts])
-    tiles = np.concatenate(
+    order, lengths = (np.concatenate([part[at] for part in parts]) for at in range(2))
+    most = max(pieces.shape[1] for _, _, pieces in parts)
+    pieces = np.concatenate(
         [
-            np.pad(np.insert(pieces, 0, number, axis=1), ((0, 0), (0, most - pieces.shape[1])))
-            for number, (_, pieces) in enumerate(parts)
+            np.pad(np.insert(own, 0, number, axis=1), ((0, 0), (0, most - own.shape[1])))
+            for number, (_, _, own) in enumerate(parts)
         ]
     )
-    new = np.r_[True, (tiles[1:] != tiles[:-1]).any(axis=1)]
-    tile = np.cumsum(new) - 1
-    return Trace(schedule, tuple(_visits(column, tile) for column in words.T), tiles[new])
+    tile = np.arange(len(lengths)).repeat(lengths)
+    visits = tuple(_visits(words[order], tile) for words in _words(schedule.layer.group()))
+    begins = np.zeros(len(order), dtype=bool)
+    for own in visits:
+        begins[own[:, FIRST]] = True
+    span = np.cumsum(begins) - 1
+    for own in visits:
+        own[:, FIRST], own[:, LAST] = span[own[:, FIRST]], span[own[:, LAST]]
+    return Trace(schedule, visits, pieces, int(span[-1]) + 1)
 
 
 def counted(schedule: Schedule) -> Counted:
@@ -130,54 +176,83 @@ def bare(schedule: Schedule) -> Schedule:
     return replace(schedule, tiling=replace(schedule.tiling, stays=()), then=then)
 
 
-def _ordered(schedule: Schedule) -> tuple[Int64, Int64]:
-    """Weight, input, output index (MACs, 3) and piece of each cut (MACs, cuts), in order."""
-    layer, part, tiling = schedule.layer.group(), schedule.part, schedule.tiling
-    rows, cols = layer.rows.pairs(), layer.cols.pairs()
-    grid = np.indices((layer.N, layer.K, layer.C, len(rows[0]), len(cols[0])), dtype=np.int64)
-    n, k, c, row, col = grid.reshape(5, -1)
-    p, r, h, q, s, w = (*(index[row] for index in rows), *(index[col] for index in cols))
-    at = {"N": n, "K": k, "C": c, "P": p, "R": r, "H": h, "Q": q, "S": s, "W": w}
-    R, S, H, W = layer.rows.taps, layer.cols.taps, layer.rows.inputs, layer.cols.inputs
-    words = np.stack(
-        [
-            ((k * layer.C + c) * R + r) * S + s,
-            ((n * layer.C + c) * H + h) * W + w,
-            ((n * layer.K + k) * layer.rows.outputs + p) * layer.cols.outputs + q,
-        ],
-        axis=1,
+def _coordinates(layer: Conv) -> dict[str, Int64]:
+    """Each dim's value at every MAC, as arrays of n, k, c, row and column pairs that broadcast."""
+    dims = [np.arange(extent) for extent in (layer.N, layer.K, layer.C)]
+    named = list(zip("NKC", dims, range(3), strict=True))
+    named += [(dim, index, 3) for dim, index in zip("PRH", layer.rows.pairs(), strict=True)]
+    named += [(dim, index, 4) for dim, index in zip("QSW", layer.cols.pairs(), strict=True)]
+    return {dim: index.reshape([-1 if at == axis else 1 for at in range(5)])
+            for dim, index, axis in named}  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def _words(layer: Conv) -> tuple[Int64, Int64, Int64]:
+    """The weight, input and output of each MAC of a group."""
+    at, rows, cols = _coordinates(layer), layer.rows, layer.cols
+    words = (
+        ((at["K"] * layer.C + at["C"]) * rows.taps + at["R"]) * cols.taps + at["S"],
+        ((at["N"] * layer.C + at["C"]) * rows.inputs + at["H"]) * cols.inputs + at["W"],
+        ((at["N"] * layer.K + at["K"]) * rows.outputs + at["P"]) * cols.outputs + at["Q"],
     )
-    own = np.ones(len(n), dtype=bool)
+    weights, inputs, outputs = (each.ravel() for each in np.broadcast_arrays(*words))
+    return weights, inputs, outputs
+
+
+def _ordered(schedule: Schedule) -> tuple[Int64, Int64, Int64]:
+    """The MACs of a part in order, how many each tile has, the piece of each of a tile's cuts."""
+    layer, part, tiling = schedule.layer.group(), schedule.part, schedule.tiling
+    at = _coordinates(layer)
+    shape = np.broadcast_shapes(*(index.shape for index in at.values()))
+    own = np.ones((1,) * 5, dtype=bool)
     if part:  # phases and cuts count from the part's begin
         own = (at[part.dim] >= part.begin) & (at[part.dim] < part.end)
         at[part.dim] = at[part.dim] - part.begin
-    key = np.zeros(len(n), dtype=np.int64)
-    pieces = np.zeros((len(n), len(tiling.cuts)), dtype=np.int64)
-    in_tile = dict(at)
-    for level, cut in enumerate(tiling.cuts):
+    tile = np.zeros((1,) * 5, dtype=np.int64)
+    in_tile, pieces = dict(at), []
+    for cut in tiling.cuts:
         begins = np.array(cut.begins)
         piece = np.searchsorted(begins, at[cut.dim], side="right") - 1
         in_tile[cut.dim] = at[cut.dim] - begins[piece]
-        pieces[:, level] = piece
-        back = tiling.serpentine and key % 2  # a loop turns whenever it starts again
-        key = key * len(begins) + np.where(back, len(begins) - 1 - piece, piece)
+        pieces.append(piece)
+        if tiling.serpentine:  # a loop turns whenever it starts again
+            piece = np.where(tile % 2, len(begins) - 1 - piece, piece)
+        tile = tile * len(begins) + piece
     inner = _rank(schedule.order, at, in_tile, layer.rows, layer.cols)
     if schedule.turn_order:
-        last = len(tiling.cuts[-1].begins) - 1
-        turns = (pieces[:, -1] == 0) | (pieces[:, -1] == last)
+        turns = (pieces[-1] == 0) | (pieces[-1] == len(tiling.cuts[-1].begins) - 1)
         inner = np.where(
             turns, _rank(schedule.turn_order, at, in_tile, layer.rows, layer.cols), inner
         )
-    key = key * (int(inner.max(initial=0)) + 1) + inner
-    order = np.flatnonzero(own)[np.argsort(key[own], kind="stable")]
-    return words[order], pieces[order]
+    key = tile * (int(inner.max(initial=0)) + 1) + inner
+    flat_key, flat_tile = (np.broadcast_to(each, shape).ravel() for each in (key, tile))
+    order = _sorted(flat_key, np.broadcast_to(own, shape).ravel())
+    begins = np.flatnonzero(np.diff(flat_tile[order], prepend=-1))
+    first = np.unravel_index(order[begins], shape)
+    each = [np.broadcast_to(piece, shape)[first] for piece in pieces]
+    none = np.zeros((0, len(begins)), dtype=np.int64)
+    return (
+        order,
+        np.diff(begins, append=len(order)),
+        np.array(each or none).reshape(-1, len(begins)).T,
+    )
+
+
+def _sorted(key: Int64, own: NDArray[np.bool_]) -> Int64:
+    """Indices of the keys that are the part's own, in the order of the keys; no two are alike."""
+    most = int(key.max(initial=0)) + 1
+    if most > 8 * len(key):
+        return np.flatnonzero(own)[np.argsort(key[own])]
+    at = np.full(most, -1, dtype=np.int64)  # keys are dense: each has a place
+    at[key[own]] = np.flatnonzero(own)
+    return at[at >= 0]
 
 
 def _rank(
     order: Order, at: dict[str, Int64], in_tile: dict[str, Int64], rows: Axis, cols: Axis
 ) -> Int64:
     """Place of each MAC among those of its tile; `at` counts from the part's begin."""
-    rank = np.zeros_like(at["N"])
+    rank = np.zeros((1,) * 5, dtype=np.int64)
     for loop in order:
         axis = rows if loop in ROW_LOOPS else cols
         dim, phases = loop[0], 1
@@ -193,24 +268,36 @@ def _rank(
     return rank
 
 
-def _visits(words: Int64, tile: Int64) -> Int64:
-    """The visits of an operand, given the word that each MAC uses and its tile."""
-    order = np.argsort(words, kind="stable")
-    word, place = words[order], tile[order]
-    begins = np.flatnonzero(np.r_[True, (word[1:] != word[:-1]) | (place[1:] != place[:-1])])
-    ends = np.r_[begins[1:], len(words)] - 1
-    found = np.stack([order[begins], order[ends], place[begins], np.zeros_like(begins)], axis=1)
-    again = np.r_[word[begins][1:] == word[begins][:-1], False]
-    by_end = np.argsort(found[:, LAST])
-    position = np.empty_like(by_end)
-    position[by_end] = np.arange(len(by_end))
-    found[:, NEXT] = np.where(again, np.r_[position[1:], -1], -1)
-    return found[by_end]
+@njit(cache=True)
+def _visits(words, tile):  # type: ignore[no-untyped-def]
+    """The visits of an operand, given the word that each MAC uses and its tile; spans are MACs."""
+    macs = len(words)
+    found = np.empty((macs, 4), np.int64)  # in the order in which they begin
+    of_word = np.full(words.max() + 1, -1)
+    count = 0
+    for at in range(macs):
+        latest = of_word[words[at]]
+        if latest < 0 or found[latest, 2] != tile[at]:
+            if latest >= 0:
+                found[latest, 3] = count
+            found[count, 0], found[count, 2], found[count, 3] = at, tile[at], -1
+            latest = of_word[words[at]] = count
+            count += 1
+        found[latest, 1] = at
+    ends = np.full(macs, -1)
+    ends[found[:count, 1]] = np.arange(count)
+    order = ends[ends >= 0]
+    place = np.empty(count + 1, np.int64)
+    place[order], place[count] = np.arange(count), -1
+    visits = found[order]
+    for at in range(count):
+        visits[at, 3] = place[visits[at, 3]]
+    return visits
 
 
 @njit(cache=True)
 def _kept(visits, rules, bits, live):  # type: ignore[no-untyped-def]
-    """How many visits a stay leads to; adds an operand's live bits to their changes, MAC by MAC."""
+    """How many visits a stay leads to; fills in an operand's live bits, span by span."""
     count = len(visits)
     placed = np.zeros(count, np.bool_)
     taken, kept = 0, 0
@@ -230,4 +317,6 @@ def _kept(visits, rules, bits, live):  # type: ignore[no-untyped-def]
         kept += 1
         live[last + 1] += bits
         live[visits[following, 0]] -= bits
+    for at in range(1, len(live)):
+        live[at] += live[at - 1]
     return kept
