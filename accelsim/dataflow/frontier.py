@@ -346,15 +346,22 @@ def _merged(points: list[Point]) -> list[Point]:
 
 
 def _counted(cuts: Cuts, stair: Int64, buffering: Buffering) -> Int64:
-    """A staircase with the needs that are bounds only counted with `liveness`."""
-    loose = np.flatnonzero((stair[:, tiling.EXACT] & 1) == 0)
-    if not len(loose):
+    """A staircase with the needs that are bounds only counted with `liveness`.
+
+    Bounds ascend as traffic falls. From the last row on, what needs as much as a row that moves
+    less is off the staircase; how much more it needs is of no interest. A tile that needs the bound
+    needs the most.
+    """
+    loose = (stair[:, tiling.EXACT] & 1) == 0
+    if not loose.any():
         return stair
-    stair = stair.copy()
-    for at in loose:
-        schedule = schedule_of(cuts.group, cuts, stair[at], buffering)
-        stair[at, tiling.BITS] = tile_peak_bits(schedule)
-    stair = stair[np.lexsort((stair[:, tiling.TRAFFIC], stair[:, tiling.BITS]))]
-    best = np.minimum.accumulate(stair[:, tiling.TRAFFIC])
-    kept = np.r_[True, best[1:] < best[:-1]]
+    stair, least = stair.copy(), 1 << 62
+    kept = np.ones(len(stair), dtype=bool)
+    for at in range(len(stair) - 1, -1, -1):
+        if loose[at]:
+            schedule = schedule_of(cuts.group, cuts, stair[at], buffering)
+            enough = min(least, int(stair[at, tiling.BITS]))
+            stair[at, tiling.BITS] = tile_peak_bits(schedule, enough)
+        kept[at] = stair[at, tiling.BITS] < least
+        least = min(least, int(stair[at, tiling.BITS]))
     return stair[kept]

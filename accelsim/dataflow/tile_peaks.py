@@ -1,4 +1,10 @@
-"""The peak of the tiles of a schedule, each counted with `liveness` as a layer of its own."""
+"""The peak of the tiles of a schedule, each counted with `liveness` as a layer of its own.
+
+A tile may lie in another: its MACs, shifted by outputs and taps that keep blocks and phases whole,
+are some of the other's. The shift keeps their order, and leaving MACs out shortens lives, so its
+peak is no higher. (With `prefetch` it may be: words come a block early, and blocks that are left
+out make that earlier.)
+"""
 
 from __future__ import annotations
 
@@ -7,15 +13,51 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise, product
 
+import numpy as np
+from numpy.typing import NDArray
+
 from accelsim.dataflow.liveness import peak
-from accelsim.dataflow.schedule import Block, Buffering, Order, Schedule
+from accelsim.dataflow.schedule import (
+    Block,
+    Buffering,
+    Order,
+    Schedule,
+    output_phases,
+    tap_phases,
+)
 from accelsim.dataflow.tile_axes import axis_piece
 from accelsim.workload.layer import Axis, Conv
 
 
-def tile_peak_bits(schedule: Schedule) -> int:
-    """The most live bits of any one tile that keeps nothing from others, by `liveness`."""
-    return max(tile_peaks(schedule))
+def tile_peak_bits(schedule: Schedule, enough: int) -> int:
+    """The most live bits of any one tile that keeps nothing from others, by `liveness`.
+
+    Where that is `enough` or more, what the first such tile has: the others are not counted.
+    """
+    group, block, most = schedule.layer.group(), schedule.block, 0
+    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
+    images, outputs, channels = (
+        max(_lengths(begins.get(dim, (0,)), schedule.dims[dim])) for dim in "NKC"
+    )
+    largest = replace(group, N=images, K=outputs, C=channels)
+    phased = any(loop.endswith("%") for loop in schedule.order)
+    rows, cols = (
+        _outermost(
+            axis, begins.get(dim, (0,)), begins.get(tap, (0,)), getattr(block, dim),
+            getattr(block, tap), phased, schedule.buffering,
+        )
+        for axis, dim, tap in ((group.rows, "P", "R"), (group.cols, "Q", "S"))
+    )  # fmt: skip
+    tiles = sorted(product(rows, cols), key=lambda each: -_pairs(*each))
+    for row, col in tiles:
+        most = max(most, tile_peak(replace(largest, rows=row, cols=col), schedule))
+        if most >= enough:
+            break
+    return most
+
+
+def _pairs(row: Axis, col: Axis) -> int:
+    return row.useful_pairs * col.useful_pairs
 
 
 def tile_peaks(schedule: Schedule) -> tuple[int, int]:
@@ -86,3 +128,54 @@ def _pieces(
                 before, at_end = found.get(piece, (False, False))
                 found[piece] = before or high < bounds[1], at_end or high == bounds[1]
     return tuple(found.items())
+
+
+@lru_cache(maxsize=1024)
+def _outermost(
+    axis: Axis,
+    begins: tuple[int, ...],
+    tap_begins: tuple[int, ...],
+    block_p: int,
+    block_r: int,
+    phased: bool,
+    buffering: Buffering,
+) -> tuple[Axis, ...]:
+    """The pieces of a cut of a whole axis that lie in no other, the largest first."""
+    pieces = [piece for piece, _ in _pieces(axis, (0, axis.outputs), begins, tap_begins)]
+    if buffering == "prefetch" or len(pieces) == 1:
+        return tuple(pieces)
+    steps = block_p, block_r
+    if phased:
+        steps = block_p * output_phases(axis), block_r * tap_phases(axis)
+    found: list[Axis] = []
+    for piece in sorted(pieces, key=lambda piece: -piece.useful_pairs):
+        if not any(_lies_in(piece, other, steps) for other in found):
+            found.append(piece)
+    return tuple(found)
+
+
+def _lies_in(piece: Axis, other: Axis, steps: tuple[int, int]) -> bool:
+    """Whether the pairs of a piece, shifted by multiples of steps, are some of another's.
+
+    Tried are few shifts in outputs: what lies elsewhere only is not found.
+    """
+    outputs, taps = other.outputs - piece.outputs, other.taps - piece.taps
+    if outputs < 0 or taps < 0:
+        return False
+    mine, theirs = _meets(piece), _meets(other)
+    for p in sorted({*range(0, min(outputs, 16) + 1), outputs}):
+        for r in range(taps + 1):
+            if p % steps[0] == 0 and r % steps[1] == 0:
+                there = theirs[p : p + piece.outputs, r : r + piece.taps]
+                if not (mine & ~there).any():
+                    return True
+    return False
+
+
+@lru_cache(maxsize=256)
+def _meets(axis: Axis) -> NDArray[np.bool_]:
+    """Whether an output and a tap have an input: (outputs, taps)."""
+    p, r, _ = axis.pairs()
+    meets = np.zeros((axis.outputs, axis.taps), dtype=bool)
+    meets[p, r] = True
+    return meets
