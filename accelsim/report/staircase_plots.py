@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from accelsim.report.frontier_plots import COLOURS, MAX_NAMED, line
-from accelsim.report.plots import BLACK, GREY, STYLE, VERMILLION
+from accelsim.report.plots import BLACK, GREY, STYLE
 from accelsim.results import Result, Row
 from accelsim.spec import InputError
 from accelsim.units import format_bytes
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_NAMES_INCHES, _NAME_POINTS = 2.1, 5.5
+_LEAST_KIB = 1 / 16
 MAX_LAYERS = 40
 """Panels of layers in one figure: those with the largest needs."""
 
@@ -22,8 +25,9 @@ MAX_LAYERS = 40
 def plot_networks(summaries: Mapping[str, Mapping[str, Any]], *, width_inches: float) -> Figure:
     """Return networks' staircases, traffic in multiples of each one's compulsory traffic.
 
-    Up to six share one pair of axes; of more each has a panel with the others faint behind it, and
-    its proven bound. A dot marks where every word moves once. Raises InputError without staircases.
+    A dot marks where every word moves once. Up to six have a legend and their proven bounds; of
+    more each dot is named below the floor, and a dozen lines at most are coloured. Raises
+    InputError without staircases.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -31,20 +35,19 @@ def plot_networks(summaries: Mapping[str, Mapping[str, Any]], *, width_inches: f
     for name, found in summaries.items():
         if len(found.get("staircase", ())) < 2 or not found.get("compulsory_bytes"):
             raise InputError(f"{name} has no staircase; name JSON of `frontier` without --sram")
+    few, height = len(summaries) <= MAX_NAMED, 0.5 * width_inches + 0.3
+    if not few:
+        height += _NAMES_INCHES
     with mpl.rc_context(STYLE):
-        if len(summaries) <= MAX_NAMED:
-            figure = Figure(figsize=(width_inches, 0.5 * width_inches + 0.3), layout="constrained")
-            _overlay(figure.subplots(), summaries)
+        figure = Figure(figsize=(width_inches, height), layout="constrained")
+        axes = figure.subplots()
+        if few:
+            _overlay(axes, summaries)
         else:
-            columns = 5 if width_inches > 5 else 3
-            rows = -(-len(summaries) // columns)
-            figure = Figure(figsize=(width_inches, 1.15 * rows + 0.5), layout="constrained")
-            panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-            _grid(list(panels), summaries, columns)
-            handles, labels = panels[0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside upper right", ncols=2)
-            figure.supxlabel("on-chip SRAM (KiB)", fontsize=8)
-            figure.supylabel("off-chip traffic (times compulsory)", fontsize=8)
+            needs = _overlay_many(axes, summaries)
+            _name_needs(axes, needs, width_inches - 0.6, _NAMES_INCHES / (height - 0.5))
+        axes.set_xlabel("on-chip SRAM (KiB)")
+        axes.set_ylabel("off-chip traffic (times compulsory)")
     return figure
 
 
@@ -58,36 +61,77 @@ def _overlay(axes: Axes, summaries: Mapping[str, Mapping[str, Any]]) -> None:
             axes.plot(*_normalised(found, "bounds"), color=colour, lw=0.8, ls=(0, (1, 1.5)))
     axes.plot([], [], color=GREY, lw=0.8, ls=(0, (1, 1.5)), label="proven bound")
     _logarithmic(axes)
-    axes.set_xlabel("on-chip SRAM (KiB)")
-    axes.set_ylabel("off-chip traffic (times compulsory)")
     axes.legend(loc="upper right", title="every word once in", title_fontsize=7)
 
 
-def _grid(panels: Sequence[Axes], summaries: Mapping[str, Mapping[str, Any]], columns: int) -> None:
-    every = [_normalised(found, "staircase") for found in summaries.values()]
-    for axes, (name, found) in zip(panels, summaries.items(), strict=False):
-        for sizes, times in every:
-            axes.step(sizes, times, where="post", color=GREY, lw=0.3, alpha=0.35)
-        if found.get("bounds"):
-            axes.plot(
-                *_normalised(found, "bounds"), color=VERMILLION, lw=0.8, ls=(0, (2, 1)),
-                label="proven bound",
-            )  # fmt: skip
-        sizes, times = _normalised(found, "staircase")
-        axes.step(sizes, times, where="post", color=BLACK, lw=1.1, label="least known")
-        axes.plot(sizes[-1:], times[-1:], "o", color=BLACK, ms=3, mew=0, clip_on=False, zorder=3)
-        _logarithmic(axes)
-        axes.set_xlim(left=0.03)
-        axes.set_ylim(1, 100)
-        axes.set_title(name, fontsize=6.5, pad=2)
+def _overlay_many(
+    axes: Axes, summaries: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[int, str, str]]:
+    """Draw thin lines down to the floor, some of them coloured.
+
+    Returns the needs in bytes, ascending, whose they are, and the colour of one of their lines.
+    """
+    names_of: dict[int, list[str]] = {}
+    for name, found in summaries.items():
+        names_of.setdefault(int(found["min_sram_bytes"]), []).append(name)
+    apart = -(-len(names_of) // (2 * len(COLOURS)))
+    needs, most = [], 1.0
+    for at, (need, names) in enumerate(sorted(names_of.items())):
+        place, skipped = divmod(at, apart)
+        colour = GREY if skipped else COLOURS[place % len(COLOURS)]
+        dashes = "-" if place < len(COLOURS) else (0, (4, 1))
+        needs.append((need, ", ".join(names), BLACK if skipped else colour))
+        for name in names:
+            sizes, times = _normalised(summaries[name], "staircase")
+            shown = (y for x, y in zip(sizes, times, strict=True) if x >= _LEAST_KIB)
+            most = max([most, *shown])
+            if skipped or name != min(names, key=len):
+                axes.step(sizes, times, where="post", color=GREY, lw=0.5, alpha=0.6)
+            else:
+                axes.step(sizes, times, where="post", color=colour, ls=dashes, lw=1.1, zorder=3)
+            axes.plot(sizes[-1:], [1.0], "o", color=colour, ms=3, mew=0, zorder=4)
+    _logarithmic(axes)
+    axes.set_xlim(left=_LEAST_KIB)
+    axes.set_ylim(1, 1.2 * most)
+    return needs
+
+
+def _name_needs(
+    axes: Axes, needs: Sequence[tuple[int, str, str]], width_inches: float, share: float
+) -> None:
+    """Names of needs, bottom up, in the lowest share of the axes; the floor is above them."""
+    from matplotlib.ticker import NullLocator
+
+    low, high = (math.log10(end) for end in axes.get_xlim())
+    most = axes.get_ylim()[1]
+    decades = math.log10(most) * share / (1 - share)
+    axes.set_ylim(10**-decades, most)
+    axes.set_yticks([times for times in (1, 2, 5, 10, 20, 50, 100) if times <= most])
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.spines["left"].set_bounds(1, most)
+    axes.axhline(1, color=BLACK, lw=0.6, zorder=1)
+    sizes = [math.log10(need / 1024) for need, _, _ in needs]
+    places = _apart(sizes, _NAME_POINTS * 1.25 / 72 * (high - low) / width_inches)
+    for place, size, (need, names, colour) in zip(places, sizes, needs, strict=True):
+        begin = 10 ** (-0.1 * decades)
+        axes.plot([10**size, 10**place], [1, begin], color=colour, lw=0.4, alpha=0.7)
         axes.annotate(
-            format_bytes(int(found["min_sram_bytes"])), (0.97, 0.95), xycoords="axes fraction",
-            ha="right", va="top", fontsize=6,
+            f"{names}  {format_bytes(need)}", (10**place, begin), rotation=90, ha="center",
+            va="top", fontsize=_NAME_POINTS, color=colour,
         )  # fmt: skip
-        axes.tick_params(labelsize=6)
-    for at, axes in enumerate(panels[len(summaries) :], len(summaries)):
-        axes.set_visible(False)
-        panels[at - columns].tick_params(labelbottom=True)
+
+
+def _apart(places: Sequence[float], gap: float) -> list[float]:
+    """Ascending places moved as little as lets any two be a gap apart (least squares)."""
+    runs: list[tuple[float, int]] = []
+    for at, place in enumerate(places):
+        mean, count = place - gap * at, 1
+        while runs and runs[-1][0] > mean:
+            before, size = runs.pop()
+            mean, count = (before * size + mean * count) / (size + count), size + count
+        runs.append((mean, count))
+    moved = [mean for mean, count in runs for _ in range(count)]
+    return [place + gap * at for at, place in enumerate(moved)]
 
 
 def plot_layers(result: Result, *, width_inches: float) -> Figure:
