@@ -41,7 +41,7 @@ def weights_saved_by_halves(part: Schedule, bits: int) -> Int64:
     if not all(used.all() for used in users):
         return _NONE
     done = 0
-    for tile, is_earlier, _ in tile_kinds(part):
+    for tile, is_earlier in tile_kinds(part):
         if is_earlier:
             done = max(done, _most_done(tile, part, bits)[0])
     taps = int(np.prod([used.shape[1] for used in users]))
@@ -58,7 +58,7 @@ def inputs_saved_by_halves(part: Schedule, bits: int) -> Int64:
     outputs = _sizes(part, "K")
     if cut & {"C", "R", "S"} or len(outputs) == 1 or outputs[0] < outputs.max():
         return _NONE
-    done = max(_most_done(tile, part, bits)[1] for tile, _, _ in tile_kinds(part))
+    done = max(_most_done(tile, part, bits)[1] for tile, _ in tile_kinds(part))
     rows, cols = inputs_used(part, "P"), inputs_used(part, "Q")
     words = np.multiply.outer(np.multiply.outer(rows, cols), _sizes(part, "N")) * part.dims["C"]
     return _saved(words, min(done, MOST_PLACES)) * (len(outputs) - 1)

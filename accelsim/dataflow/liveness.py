@@ -100,6 +100,13 @@ def peak(layer: Conv, order: Order, block: Block, buffering: Buffering) -> Peak:
     return found.times(2) if buffering == "double" else found
 
 
+def peak_bits(layer: Conv, order: Order, block: Block, buffering: Buffering) -> int:
+    """Return the bits of `peak` alone."""
+    nest = _Nest(layer, order, block, buffering == "prefetch")
+    bits = max(nest.heaviest(part)[0] for part in nest.parts())
+    return bits * (2 if buffering == "double" else 1)
+
+
 def separate_peaks(layer: Conv, order: Order, block: Block, buffering: Buffering) -> Peak:
     """Return each operand's own most live bits, which need not fall on one block.
 

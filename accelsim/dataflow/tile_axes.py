@@ -132,7 +132,7 @@ def axis_piece(axis: Axis, low: int, high: int, first: int, last: int) -> Axis:
     inputs = axis.inputs + min(pad, 0)
     pad = max(pad, 0)
     reach = (outputs - 1) * axis.stride + (taps - 1) * axis.dilation + 1 - pad
-    return replace(axis, outputs=outputs, taps=taps, pad=pad, inputs=min(inputs, reach))
+    return Axis(outputs, taps, min(inputs, reach), axis.stride, axis.dilation, pad, axis.kind)
 
 
 def _counted(

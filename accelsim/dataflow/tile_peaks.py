@@ -16,7 +16,7 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.dataflow.liveness import peak
+from accelsim.dataflow.liveness import peak_bits
 from accelsim.dataflow.schedule import (
     Block,
     Buffering,
@@ -34,30 +34,16 @@ def tile_peak_bits(schedule: Schedule, enough: int) -> int:
 
     Where that is `enough` or more, what the first such tile has: the others are not counted.
     """
-    group, block, most = schedule.layer.group(), schedule.block, 0
-    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    images, outputs, channels = (
-        max(_lengths(begins.get(dim, (0,)), schedule.dims[dim])) for dim in "NKC"
+    sizes, most = _sizes(schedule), 0
+    largest = replace(
+        schedule.layer.group(), N=max(sizes["N"]), K=max(sizes["K"]), C=max(sizes["C"])
     )
-    largest = replace(group, N=images, K=outputs, C=channels)
-    phased = any(loop.endswith("%") for loop in schedule.order)
-    rows, cols = (
-        _outermost(
-            axis, begins.get(dim, (0,)), begins.get(tap, (0,)), getattr(block, dim),
-            getattr(block, tap), phased, schedule.buffering,
-        )
-        for axis, dim, tap in ((group.rows, "P", "R"), (group.cols, "Q", "S"))
-    )  # fmt: skip
-    tiles = sorted(product(rows, cols), key=lambda each: -_pairs(*each))
-    for row, col in tiles:
+    rows, cols = (_outermost(*_cut(schedule, dim, tap)) for dim, tap in ("PR", "QS"))
+    for row, col in sorted(product(rows, cols), key=_less_pairs):
         most = max(most, tile_peak(replace(largest, rows=row, cols=col), schedule))
         if most >= enough:
             break
     return most
-
-
-def _pairs(row: Axis, col: Axis) -> int:
-    return row.useful_pairs * col.useful_pairs
 
 
 def tile_peaks(schedule: Schedule) -> tuple[int, int]:
@@ -65,37 +51,72 @@ def tile_peaks(schedule: Schedule) -> tuple[int, int]:
 
     Of a schedule with parts those of the first part.
     """
-    found = [0, 0]
-    for tile, *places in tile_kinds(schedule):
-        for is_last in (False, True):
-            if places[is_last]:
-                found[is_last] = max(found[is_last], tile_peak(tile, schedule))
-    return found[0], found[1]
+    sizes = _sizes(schedule)
+    largest = replace(schedule.layer.group(), K=max(sizes["K"]), C=max(sizes["C"]))
+    rows, cols = (_outermost(*_cut(schedule, dim, tap)) for dim, tap in ("PR", "QS"))
+    earlier = [
+        replace(largest, N=max(sizes["N"]), rows=row, cols=col)
+        for (row, is_earlier), (col, is_earlier_col) in product(rows.items(), cols.items())
+        if is_earlier or is_earlier_col or len(sizes["N"]) > 1
+    ]
+    ends = (_pieces(*_cut(schedule, dim, tap)[:4]) for dim, tap in ("PR", "QS"))
+    last_rows, last_cols = ([axis for axis, at in pieces if at[1]] for pieces in ends)
+    last = [
+        replace(largest, N=sizes["N"][-1], rows=row, cols=col)
+        for row, col in product(last_rows, last_cols)
+    ]
+    most, most_last = (
+        max((tile_peak(tile, schedule) for tile in tiles), default=0) for tiles in (earlier, last)
+    )
+    return most, most_last
 
 
-def tile_kinds(schedule: Schedule) -> Iterator[tuple[Conv, bool, bool]]:
-    """The different tiles with the most channels, and whether any of a kind is not the last in
-    n, p, q, and whether any is.
+def tile_kinds(schedule: Schedule) -> Iterator[tuple[Conv, bool]]:
+    """The different tiles with the most images, output and input channels, and whether any of a
+    kind is not the last in n, p, q.
     """
-    group, part = schedule.layer.group(), schedule.part
+    sizes = _sizes(schedule)
+    largest = replace(
+        schedule.layer.group(), N=max(sizes["N"]), K=max(sizes["K"]), C=max(sizes["C"])
+    )
+    rows, cols = (_pieces(*_cut(schedule, dim, tap)[:4]) for dim, tap in ("PR", "QS"))
+    for (row, row_at), (col, col_at) in product(rows, cols):
+        tile = replace(largest, rows=row, cols=col)
+        if tile.useful_macs:
+            yield tile, row_at[0] or col_at[0] or len(sizes["N"]) > 1
+
+
+def _less_pairs(tile: tuple[Axis, Axis]) -> int:
+    return -tile[0].useful_pairs * tile[1].useful_pairs
+
+
+def _sizes(schedule: Schedule) -> dict[str, list[int]]:
+    """Lengths of the pieces of n, k, c."""
     begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    dims = schedule.dims
-    sizes = {dim: _lengths(begins.get(dim, (0,)), dims[dim]) for dim in "NKC"}
-    bounds = {
-        dim: (part.begin, part.end) if part and part.dim == dim else (0, group.dims[dim])
-        for dim in "PQ"
+    return {
+        dim: _lengths(begins.get(dim, (0,)), extent)
+        for dim, extent in schedule.dims.items()
+        if dim in "NKC"
     }
-    rows = _pieces(group.rows, bounds["P"], begins.get("P", (0,)), begins.get("R", (0,)))
-    cols = _pieces(group.cols, bounds["Q"], begins.get("Q", (0,)), begins.get("S", (0,)))
-    largest = replace(group, K=max(sizes["K"]), C=max(sizes["C"]))
-    most, final = max(sizes["N"]), sizes["N"][-1]
-    for (row, row_places), (col, col_places) in product(rows, cols):
-        is_earlier = row_places[0] or col_places[0] or len(sizes["N"]) > 1
-        is_last = row_places[1] and col_places[1]
-        for images in {most, final}:
-            tile = replace(largest, N=images, rows=row, cols=col)
-            if tile.useful_macs:
-                yield tile, is_earlier and images == most, is_last and images == final
+
+
+_Splits = tuple[Axis, tuple[int, int], tuple[int, ...], tuple[int, ...], tuple[int, int] | None]
+
+
+def _cut(schedule: Schedule, dim: str, tap: str) -> _Splits:
+    """An axis, the outputs that are the part's, the pieces of outputs and taps, and of how many of
+    either a shift keeps blocks and phases whole; None where no shift keeps the order.
+    """
+    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
+    group, part, block = schedule.layer.group(), schedule.part, schedule.block
+    axis = group.rows if dim == "P" else group.cols
+    bounds = (part.begin, part.end) if part and part.dim == dim else (0, axis.outputs)
+    steps = None
+    if schedule.buffering != "prefetch":
+        steps = getattr(block, dim), getattr(block, tap)
+        if any(loop.endswith("%") for loop in schedule.order):
+            steps = steps[0] * output_phases(axis), steps[1] * tap_phases(axis)
+    return axis, bounds, begins.get(dim, (0,)), begins.get(tap, (0,)), steps
 
 
 def tile_peak(tile: Conv, schedule: Schedule) -> int:
@@ -105,7 +126,7 @@ def tile_peak(tile: Conv, schedule: Schedule) -> int:
 
 @lru_cache(maxsize=4096)
 def _peak_bits(tile: Conv, order: Order, block: Block, buffering: Buffering) -> int:
-    return peak(tile, order, block, buffering).bits
+    return peak_bits(tile, order, block, buffering)
 
 
 def _lengths(begins: tuple[int, ...], extent: int) -> list[int]:
@@ -133,25 +154,22 @@ def _pieces(
 @lru_cache(maxsize=1024)
 def _outermost(
     axis: Axis,
+    bounds: tuple[int, int],
     begins: tuple[int, ...],
     tap_begins: tuple[int, ...],
-    block_p: int,
-    block_r: int,
-    phased: bool,
-    buffering: Buffering,
-) -> tuple[Axis, ...]:
-    """The pieces of a cut of a whole axis that lie in no other, the largest first."""
-    pieces = [piece for piece, _ in _pieces(axis, (0, axis.outputs), begins, tap_begins)]
-    if buffering == "prefetch" or len(pieces) == 1:
-        return tuple(pieces)
-    steps = block_p, block_r
-    if phased:
-        steps = block_p * output_phases(axis), block_r * tap_phases(axis)
-    found: list[Axis] = []
+    steps: tuple[int, int] | None,
+) -> dict[Axis, bool]:
+    """The pieces of a cut that lie in no other, and whether each is one before the last.
+
+    One before the last is left out for another such only.
+    """
+    pieces = {piece: before for piece, (before, _) in _pieces(axis, bounds, begins, tap_begins)}
+    found: dict[Axis, bool] = {}
     for piece in sorted(pieces, key=lambda piece: -piece.useful_pairs):
-        if not any(_lies_in(piece, other, steps) for other in found):
-            found.append(piece)
-    return tuple(found)
+        others = (other for other in found if found[other] or not pieces[piece])
+        if steps is None or not any(_lies_in(piece, other, steps) for other in others):
+            found[piece] = pieces[piece]
+    return found
 
 
 def _lies_in(piece: Axis, other: Axis, steps: tuple[int, int]) -> bool:
