@@ -179,7 +179,8 @@ class Bound:
         """Bits of traffic, of the shape of the sizes in bytes."""
         layer, widths = self.layer, self.layer.widths
         if isinstance(layer, Conv):
-            found: Int64 = layer.groups * traffic_bound(layer, self.buffering).bits(8 * sram_bytes)
+            bound = traffic_bound(layer.group(), self.buffering)
+            found: Int64 = layer.groups * bound.bits(8 * sram_bytes)
             return found
         least = layer.inputs_words * widths.inputs + layer.outputs_words * widths.outputs
         return np.full_like(sram_bytes, least)
@@ -285,16 +286,23 @@ def layer_claims(
     block: Block = ONE_MAC,
     buffering: Buffering = "single",
     sram: int | None = None,
+    known: dict[Conv, Frontier] | None = None,
 ) -> Claims:
     """A layer's frontier in ascending bytes; with `sram` the best at that size.
 
-    Where nothing fits `sram`, the smallest there is.
+    Where nothing fits `sram`, the smallest there is. `known` has the frontiers of groups searched
+    so far: depthwise layers that differ in nothing but the number of channels are searched once.
     """
     bound = Bound(layer, buffering)
     if isinstance(layer, Stream):
         only = [_stream_claim(layer, residents, block, buffering)]
         return Claims(only, only, bound)
-    found = layer_frontier(layer, block=block, buffering=buffering, residents=residents)
+    known, group = {} if known is None else known, layer.group()
+    if group in known:
+        found = known[group].of(layer)
+    else:
+        found = layer_frontier(layer, block=block, buffering=buffering, residents=residents)
+        known[group] = found
     conserve(found.once.schedule)
     every = _every(layer, found)
     return Claims(every if sram is None else [_best(layer, found, sram)], every, bound)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from accelsim.claims import Claim, Claims, LayerClaims, box_claims, layer_claims, padded
+from accelsim.dataflow.frontier import Frontier
 from accelsim.dataflow.schedule import ONE_MAC, RESIDENTS, Block, Buffering, Resident
 from accelsim.results import LazyRows, Result, Row
 from accelsim.simulate import chosen_layers, refuse_repeated, result_meta
 from accelsim.spec import InputError
 from accelsim.staircase import at_size, bounds, gap, limits, staircase
 from accelsim.units import format_bytes, quote
-from accelsim.workload.layer import Layer, operand_bytes
+from accelsim.workload.layer import Conv, Layer, operand_bytes
 from accelsim.workload.network import Network, load_network
 
 Convention = Literal["exact", "padded", "orojenesis"]
@@ -58,7 +59,7 @@ def frontier(
     A row per point, in ascending `sram_bytes` a layer; it holds up to the next row's SRAM, and each
     word pinned in between saves `pin_gain_x` words, up to `pin_sram_bytes` of them. With `sram`, in
     bytes, a row per layer: the best at that size. Raises TooLittleSram where a layer does not fit.
-    Options are those of `min_sram`. Layers that are alike are searched once, across networks too.
+    Options are those of `min_sram`. Layers of like groups are searched once, across networks too.
 
     With convention `padded` the padding counts as ordinary inputs. With `orojenesis` the rows are
     the frontier of box tiles as Timeloop counts them (`dataflow/loopnest.py`): all operands equally
@@ -85,6 +86,7 @@ def frontier(
     refuse_repeated(loaded)
     residents = RESIDENTS if resident is None else (resident,)
     known: dict[Layer, Claims] = {}
+    groups: dict[Conv, Frontier] = {}
     layers: list[LayerClaims] = []
     for network in loaded:
         for node in chosen_layers(network, layer):
@@ -94,7 +96,7 @@ def frontier(
             if key not in known and convention == "orojenesis":
                 known[key] = _boxes(network, node.name, key, sram)
             elif key not in known:
-                known[key] = layer_claims(key, residents, block, buffering, sram)
+                known[key] = layer_claims(key, residents, block, buffering, sram, groups)
             layers.append(LayerClaims(node.name, node.op, counted, known[key], network.name))
     if sram is not None:
         _refuse_too_little(layers, sram)

@@ -117,6 +117,11 @@ class Frontier:
             return exchanged(split_schedule(turned, cuts, candidate, *common), self.layer)
         return schedule_of(self.layer, self.cuts, candidate, *common)
 
+    def of(self, layer: Conv) -> Frontier:
+        """The frontier of another layer with the same groups."""
+        once = replace(self.once, schedule=replace(self.once.schedule, layer=layer))
+        return replace(self, layer=layer, once=once)
+
     def at(self, bits: int) -> Point | None:
         """The best point of a capacity: as many spare words stay as fit; None if nothing fits."""
         fitting = [point for point in self.points if point.bits <= bits]
