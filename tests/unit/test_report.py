@@ -17,6 +17,7 @@ from accelsim.dataflow.schedule import RESIDENTS, Block
 from accelsim.report.explain import explain
 from accelsim.report.nest import loop_nest
 from accelsim.report.plots import FAMILIES, MAX_PANELS, plot_min_sram
+from accelsim.report.staircase_plots import _apart
 from accelsim.report.tables import min_sram_text, plain_text, repr_html
 from accelsim.results import Result, Row
 from accelsim.simulate import min_sram, with_families
@@ -204,3 +205,10 @@ def test_json_is_that_of_the_standard_library_and_csv_reads_back(count):
     assert found.to_json() == json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     texts = {name: str(value) for name, value in row.items()}
     assert list(csv.DictReader(io.StringIO(found.to_csv(), newline=""))) == [texts] * count
+
+
+def test_names_below_the_floor_move_apart():
+    """By hand: two too close move half the rest each, three around their mean; others stay."""
+    assert _apart([0.0, 5.0], 1.0) == [0.0, 5.0]
+    assert _apart([1.0, 1.5, 9.0], 1.0) == [0.75, 1.75, 9.0]
+    assert _apart([1.0, 1.0, 1.0, 7.0], 2.0) == [-1.0, 1.0, 3.0, 7.0]
