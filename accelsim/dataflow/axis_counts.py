@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.dataflow.schedule import output_phases, tap_phases
 from accelsim.workload.layer import Axis, Int64
@@ -40,6 +41,20 @@ class AxisTable:
     follow: tuple[Int64, ...] = ()
     reset: tuple[Int64, ...] = ()
     more: tuple[Int64, ...] = ()
+
+    def factors(self, picks: tuple[int, ...]) -> NDArray[np.float64]:
+        """`same[l]` for each pick l, `decided[l]` for -1 - l: (6 · picks, steps)."""
+        known = self._known
+        if picks not in known:
+            steps = max(array.size for array in self.same) // 6
+            rows = [self.same[at] if at >= 0 else self.decided[-1 - at] for at in picks]
+            spread = [np.broadcast_to(row.reshape(6, -1), (6, steps)) for row in rows]
+            known[picks] = np.concatenate([np.zeros((0, steps)), *spread])
+        return known[picks]
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, ...], NDArray[np.float64]]:
+        return {}
 
 
 _COUNTS = ("decided", "same", "follow", "reset", "more")

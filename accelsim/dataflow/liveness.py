@@ -11,7 +11,9 @@ dead (last < t) at a block t are counted loop by loop, from the innermost outwar
 
 with T the words of the other axes that the loops inside still leave open (Horner's rule, seven
 steps for all of N K C P Q R S). Then live(t) = words - unborn(t) - dead(t), exactly, for every
-block, padding, stride, dilation and edge.
+block, padding, stride, dilation and edge. Written out, each loop adds one product of a factor an
+axis: its own axis's words decided by it, of another those equal in the loops outside. So the bits
+not live at all steps together are a sum of products of vectors, which is a matrix product.
 
 The peak needs few t. live(t) is linear in the counts of any one axis. Steps of an axis that agree
 in all counts but those of its outermost loop differ along a path, and a linear function on a
@@ -27,11 +29,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from itertools import product
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.dataflow.axis_counts import NEAR, AxisTable, pure_table, take, window_table
 from accelsim.dataflow.schedule import (
@@ -44,7 +47,7 @@ from accelsim.dataflow.schedule import (
 from accelsim.workload.layer import Conv, Int64
 
 _ONE = np.ones((1, 1, 1, 1, 1, 1), dtype=np.int64)
-_PART = 4096  # blocks evaluated together
+_PART = 1 << 15  # blocks evaluated together
 Steps = tuple[Int64, ...]  # chosen steps of n, k, c, rows, columns
 
 
@@ -179,13 +182,61 @@ class _Nest:
 
     def heaviest(self, steps: Steps) -> tuple[int, Steps]:
         """The most live bits among these steps, and where: one step an axis."""
-        live, widths = self.live(steps), self.layer.widths
-        bits = live[0] * widths.weights + live[1] * widths.inputs + live[2] * widths.psums
         if self.prefetch:
+            live, widths = self.live(steps), self.layer.widths
+            bits = live[0] * widths.weights + live[1] * widths.inputs + live[2] * widths.psums
             bits += live[3] * widths.outputs
-        where = np.unravel_index(int(bits.argmax()), bits.shape)
+            place, most = int(bits.argmax()), int(bits.max())
+        else:
+            idle = self._idle_bits(steps)
+            place = int(idle.argmin())
+            most = self._words_bits - int(idle.flat[place])
+        where = np.unravel_index(place, tuple(map(len, steps)))
         at = tuple(axis[index : index + 1] for axis, index in zip(steps, where, strict=True))
-        return int(bits[where]), at
+        return most, at
+
+    @cached_property
+    def _bits(self) -> tuple[int, int, int]:
+        """Bits of a live weight, input, psum; weights that are not there have none."""
+        weights, inputs, psums = self.layer.widths.live
+        return weights if self.layer.has_weights else 0, inputs, psums
+
+    @cached_property
+    def _words_bits(self) -> int:
+        """Bits of all words."""
+        return sum(
+            bits * math.prod(table.same[0][operand].item() for table in self.tables)
+            for operand, bits in enumerate(self._bits)
+        )
+
+    @cached_property
+    def _factors(self) -> list[NDArray[np.float64]]:
+        """Of each axis (6 · loops, steps): its factor of what a loop decides, of each row."""
+        inside = [len(table.decided) for table in self.tables]
+        picks: list[list[int]] = [[] for _ in self.tables]
+        for axis, loop in self.loops:
+            inside[axis] -= 1
+            for other, table in enumerate(self.tables):
+                picks[other].append(
+                    -1 - loop if other == axis else len(table.decided) - inside[other]
+                )
+        return [table.factors(tuple(own)) for table, own in zip(self.tables, picks, strict=True)]
+
+    def _idle_bits(self, steps: Steps) -> NDArray[np.float64]:
+        """Bits not yet born or already dead: (steps of n, k, c, rows together, steps of columns).
+
+        Whole numbers far below 2**53, so that floats are exact.
+        """
+        *outer, cols = (
+            factors if len(chosen) == len(every) else factors[:, chosen]
+            for factors, chosen, every in zip(self._factors, steps, self.all_steps, strict=True)
+        )
+        product = np.array(2 * len(self.loops) * self._bits, dtype=np.float64)[:, None]
+        for factors in outer:
+            count = product.shape[1] * factors.shape[1]
+            product = (product[:, :, None] * factors[:, None]).reshape(len(product), count)
+        found: NDArray[np.float64] = product.T @ cols
+        return found
 
     def heaviest_alone(self, steps: Steps) -> list[tuple[int, int]]:
         """Weights, inputs, outputs: the words and bits where each has most bits."""
