@@ -29,8 +29,8 @@ from accelsim.dataflow.schedule import (
     Schedule,
 )
 from accelsim.hardware.format import OperandRates, PeArray, SpatialArray
-from accelsim.timing.pe_array import STREAMS, accesses, array_cycles, folds, sram_cycles
-from accelsim.timing.tile_axis import AXES, Steps, Tile, TileAxis
+from accelsim.timing.pe_array import STREAMS, block_cycles, folds
+from accelsim.timing.tile_axis import AXES, NDBool, Steps, Tile, TileAxis
 from accelsim.workload.layer import Int64, Widths
 
 WEIGHTS, INPUTS, PSUMS_READ, OUTPUTS, PSUMS_WRITTEN = range(5)
@@ -42,12 +42,25 @@ class BlockList:
     """The blocks of a whole layer, its groups one after another, in the order in which they run.
 
     words (blocks, 5): weights, inputs and psums read, outputs and psums written across the chip
-    edge. compute_cycles (blocks,).
+    edge. compute_cycles (blocks,). begins_tile (blocks,): whether a block is the first of its tile.
     """
 
     words: Int64
     compute_cycles: Int64
+    begins_tile: NDBool
     widths: Widths
+
+    @property
+    def load_bits(self) -> Int64:
+        """Bits that each block loads, (blocks,)."""
+        widths = (self.widths.weights, self.widths.inputs, self.widths.psums)
+        return self.words[:, :OUTPUTS] @ np.array(widths, dtype=np.int64)
+
+    @property
+    def store_bits(self) -> Int64:
+        """Bits that each block stores, (blocks,)."""
+        widths = (self.widths.outputs, self.widths.psums)
+        return self.words[:, OUTPUTS:] @ np.array(widths, dtype=np.int64)
 
     @property
     def load_bytes(self) -> Int64:
@@ -75,8 +88,9 @@ def block_list(
 ) -> BlockList:
     """The blocks of a schedule on a PE array, whose SRAM gives and takes bytes at these rates.
 
-    Each (tile, block) of the schedule is one, tiles without a useful MAC left out. A block takes
-    what the array takes for its extents, padding included, or what SRAM takes if that is longer.
+    Each (tile, block) of the schedule is one, tiles without a useful MAC left out; outputs that no
+    MAC feeds leave at the end of their group, as a block that only stores. A block takes what the
+    array takes for its extents, padding included, or what SRAM takes if that is longer.
     Raises ValueError for a schedule that keeps a limited number of words, or words from one part to
     the other, and for more than 2**26 blocks.
     """
@@ -85,17 +99,17 @@ def block_list(
         if stay.words is not None or stay.through:
             raise ValueError(f"{stay.operand} stay in part; no block list is known for that")
     lists = [_PartBlocks(part, pe, rates).blocks() for part in parts]
-    words = np.concatenate([each for each, _ in lists])
-    cycles = np.concatenate([each for _, each in lists])
+    words, cycles, first = (np.concatenate(column) for column in zip(*lists, strict=True))
     group = schedule.layer.group()
-    if not len(words):  # nothing but padding
-        words, cycles = np.zeros((1, 5), dtype=np.int64), np.zeros(1, dtype=np.int64)
-    # outputs that no MAC feeds leave with the last block
-    words[-1, OUTPUTS] += group.outputs_words - words[:, OUTPUTS].sum()
+    unfed = group.outputs_words - words[:, OUTPUTS].sum()
+    if unfed or not len(words):
+        words = np.concatenate([words, [[0, 0, 0, unfed, 0]]])
+        cycles, first = np.append(cycles, 0), np.append(first, True)
     copies = schedule.layer.groups
     if len(words) * copies > _MOST_BLOCKS:
         raise ValueError(f"{len(words) * copies} blocks; take a larger block")
-    return BlockList(np.tile(words, (copies, 1)), np.tile(cycles, copies), schedule.layer.widths)
+    columns = np.tile(words, (copies, 1)), np.tile(cycles, copies), np.tile(first, copies)
+    return BlockList(*columns, schedule.layer.widths)
 
 
 class _PartBlocks:
@@ -107,11 +121,12 @@ class _PartBlocks:
         self._cycles: dict[tuple[int, ...], tuple[int, int, bool]] = {}
         self._in_tile: dict[tuple[object, ...], tuple[Int64, Int64]] = {}
 
-    def blocks(self) -> tuple[Int64, Int64]:
-        """Words (blocks, 5) and cycles (blocks,)."""
+    def blocks(self) -> tuple[Int64, Int64, NDBool]:
+        """Words (blocks, 5), cycles and whether a tile begins (blocks,)."""
         tiles = [tile for tile in self._tiles() if self._is_useful(tile)]
         if not tiles:
-            return np.zeros((0, 5), dtype=np.int64), np.zeros(0, dtype=np.int64)
+            nothing = np.zeros(0, dtype=np.int64)
+            return np.zeros((0, 5), dtype=np.int64), nothing, nothing.astype(np.bool_)
         neighbours = zip([None, *tiles[:-1]], [*tiles[1:], None], strict=True)
         lists = [
             self._tile_blocks(tile, before, after)
@@ -119,7 +134,8 @@ class _PartBlocks:
         ]
         if sum(len(cycles) for _, cycles in lists) > _MOST_BLOCKS:
             raise ValueError(f"more than {_MOST_BLOCKS} blocks; take a larger block")
-        return np.concatenate([w for w, _ in lists]), np.concatenate([c for _, c in lists])
+        first = np.concatenate([np.arange(len(cycles)) == 0 for _, cycles in lists])
+        return np.concatenate([w for w, _ in lists]), np.concatenate([c for _, c in lists]), first
 
     def _tiles(self) -> Iterator[Tile]:
         tiling = self.schedule.tiling
@@ -230,15 +246,10 @@ class _PartBlocks:
         """Cycles of a block of these extents, those as a stream goes on, whether it is one fold."""
         if extents not in self._cycles:
             block, layer, pe = Block(*extents), self.schedule.layer, self.pe
-            stride, dilation = (
-                (getattr(layer.rows, name), getattr(layer.cols, name))
-                for name in ("stride", "dilation")
-            )
-            least = sram_cycles(accesses(pe, block, stride, dilation), layer.widths, self.rates)
             one = isinstance(pe, SpatialArray) or folds(pe, block) == 1
             self._cycles[extents] = (
-                max(least, array_cycles(pe, block)),
-                max(least, array_cycles(pe, block, continues=True)),
+                block_cycles(pe, layer, block, self.rates),
+                block_cycles(pe, layer, block, self.rates, continues=True),
                 one,
             )
         return self._cycles[extents]

@@ -16,6 +16,9 @@ less than the `rows` cycles in which what stays is exchanged, and the rest is pa
 
 A spatial array works on an unroll of each dim a cycle: the product of ceilings. Within a block it
 runs C, R, S innermost, so that sums stay in its accumulators until the block is done with them.
+
+What has no MACs (pools, element-wise ops, softmax, ...) goes past the array's outputs, as many
+words a cycle as leave it there: `lanes`.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from itertools import product
 
 from accelsim.dataflow.schedule import Block, Order
 from accelsim.hardware.format import OperandRates, PeArray, SpatialArray, SystolicArray
-from accelsim.workload.layer import Widths
+from accelsim.workload.layer import Conv, Widths
 
 STREAMS = {"os": "CRS", "ws": "NPQ", "is": "K"}
 """The dims that stream through a systolic array of each dataflow."""
@@ -83,8 +86,8 @@ def accesses(
     outputs = pixels * block.K
     if isinstance(pe, SpatialArray):
         steps = {dim: -(-getattr(block, dim) // getattr(pe.unroll, dim)) for dim in "NKPQ"}
-        rows = _window_reads(block.P, pe.unroll.P, block.R, pe.unroll.R, stride[0], dilation[0])
-        cols = _window_reads(block.Q, pe.unroll.Q, block.S, pe.unroll.S, stride[1], dilation[1])
+        rows = window_reads(block.P, pe.unroll.P, block.R, pe.unroll.R, stride[0], dilation[0])
+        cols = window_reads(block.Q, pe.unroll.Q, block.S, pe.unroll.S, stride[1], dilation[1])
         weights = block.K * reduced * steps["N"] * steps["P"] * steps["Q"]
         return Accesses(weights, block.N * block.C * rows * cols * steps["K"], outputs, 0)
     down, across, _ = _sides(pe, block)
@@ -112,6 +115,33 @@ def sram_cycles(moved: Accesses, widths: Widths, rates: int | OperandRates | Non
         return -(-sum(each) // rates)
     buses = (rates.weights, rates.inputs, rates.outputs)
     return max(-(-count // bus) for count, bus in zip(each, buses, strict=True))
+
+
+def lanes(pe: PeArray) -> int:
+    """Words a cycle that leave an array side by side: its columns, or its unrolled outputs."""
+    if isinstance(pe, SpatialArray):
+        return pe.unroll.N * pe.unroll.K * pe.unroll.P * pe.unroll.Q
+    return pe.cols
+
+
+def block_cycles(
+    pe: PeArray,
+    layer: Conv,
+    block: Block,
+    rates: int | OperandRates | None,
+    *,
+    continues: bool = False,
+) -> int:
+    """Cycles of a block of a layer: what the array takes, or SRAM if that is longer."""
+    if not layer.has_weights:
+        words: int = math.prod(asdict(block).values())
+        moved = Accesses(0, words, _pixels(block) * block.K, 0)
+        return max(-(-words // lanes(pe)), sram_cycles(moved, layer.widths, rates))
+    stride, dilation = (
+        (getattr(layer.rows, name), getattr(layer.cols, name)) for name in ("stride", "dilation")
+    )
+    least = sram_cycles(accesses(pe, block, stride, dilation), layer.widths, rates)
+    return max(least, array_cycles(pe, block, continues=continues))
 
 
 def utilization_x(pe: PeArray, block: Block) -> float:
@@ -219,7 +249,7 @@ def _sides(pe: SystolicArray, block: Block) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _window_reads(
+def window_reads(
     outputs: int, outputs_step: int, taps: int, taps_step: int, stride: int, dilation: int
 ) -> int:
     """Distinct inputs of each step along one axis, summed over the steps."""

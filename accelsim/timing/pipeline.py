@@ -18,6 +18,10 @@ while earlier data still stream. (Were the whole latency paid whenever the chann
 bandwidth could be slower: a transfer that ends a cycle sooner would make a gap.) A transfer of no
 bytes takes no time, but its turn still comes after those before it: with `single` buffering a block
 that loads nothing waits until the outputs of the one before have left, for their space is counted.
+
+A tile is run to its end before the next, and the space of words fetched ahead is counted within a
+tile: the first block of a tile is never fetched ahead. Its load is asked for at the end of the
+compute before it and served after that block's store, as with `single`; then the tile's next.
 """
 
 from __future__ import annotations
@@ -79,12 +83,14 @@ def timeline(
     buffering: Buffering,
     cycles_per_byte: Fraction | int,
     latency_cycles: int = 0,
+    begins_tile: ArrayLike | None = None,
     trace: bool = False,
 ) -> Timeline:
     """Run blocks through one DRAM channel and one PE array.
 
     The three arrays are (blocks,), whole numbers from 0. `cycles_per_byte` is
     clock / (peak bandwidth · efficiency); 0 is an unlimited channel, which has no latency either.
+    `begins_tile` (blocks,) tells which blocks are the first of a tile; without it there is one.
     Raises ValueError for arrays of unequal length, negative or broken numbers, or 2**62 cycles.
     """
     loads, computes, stores = (
@@ -97,6 +103,12 @@ def timeline(
     )
     if not len(loads) == len(computes) == len(stores):
         raise ValueError(f"{len(loads)} loads, {len(computes)} computes, {len(stores)} stores")
+    first = np.zeros(len(loads), dtype=np.bool_)
+    if begins_tile is not None:
+        first = np.array(begins_tile, dtype=np.bool_)
+        if first.shape != loads.shape:
+            raise ValueError(f"{len(loads)} loads, but begins_tile is {first.shape}")
+    first[:1] = True
     rate = Fraction(cycles_per_byte)
     if rate < 0 or latency_cycles < 0:
         raise ValueError("cycles_per_byte and latency_cycles are 0 or more")
@@ -108,7 +120,7 @@ def timeline(
         raise ValueError("more than 2**62 cycles; give fewer or smaller blocks")
     ahead = 0 if buffering == "single" else 1
     times = np.zeros((len(loads) if trace else 0, len(TRACE_COLUMNS)), dtype=np.int64)
-    total = _run(load_cycles, computes, store_cycles, ahead, int(latency_cycles), times)
+    total = _run(load_cycles, computes, store_cycles, first, ahead, int(latency_cycles), times)
     return Timeline(
         total_cycles=int(total),
         compute_cycles=int(computes.sum()),
@@ -147,24 +159,20 @@ def _transfer(free, asked, latency, cycles):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _run(loads, computes, stores, ahead, latency, trace):  # type: ignore[no-untyped-def]
+def _run(loads, computes, stores, first, ahead, latency, trace):  # type: ignore[no-untyped-def]
     """The last end of any transfer or compute; fills the rows of `trace` that there are."""
     blocks = len(computes)
     traced = len(trace) > 0
     free, computed = 0, 0  # ends of the last transfer and of C(i-1)
     loaded = np.zeros(blocks, dtype=np.int64)
-    if ahead and blocks:
-        start, free = _transfer(free, 0, latency, loads[0])
-        loaded[0] = free
-        if traced:
-            trace[0, 0], trace[0, 1] = start, free
     for i in range(blocks):
-        fetched = i + ahead
-        if fetched < blocks:  # asked for at the end of C(fetched-1-ahead), which is C(i-1)
+        fetched = i if first[i] or not ahead else i + 1
+        while fetched <= i + ahead and fetched < blocks and (fetched == i or not first[fetched]):
             start, free = _transfer(free, computed, latency, loads[fetched])
             loaded[fetched] = free
             if traced:
                 trace[fetched, 0], trace[fetched, 1] = start, free
+            fetched += 1
         begin = max(loaded[i], computed)
         computed = begin + computes[i]
         start, free = _transfer(free, computed, latency, stores[i])

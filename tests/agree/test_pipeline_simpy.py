@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 
 import pytest
@@ -19,12 +20,16 @@ from accelsim.timing.pipeline import timeline
 
 
 class Machine:
-    """Blocks (bytes to load, cycles, bytes to store) on a channel and an array."""
+    """Blocks (bytes to load, cycles, bytes to store) on a channel and an array.
 
-    def __init__(self, blocks, ahead, cycles_per_byte, latency):
+    `tiles` says how many blocks each tile has; nothing is loaded for a tile before its turn.
+    """
+
+    def __init__(self, blocks, ahead, cycles_per_byte, latency, tiles=None):
         self.env = simpy.Environment()
         self.blocks, self.ahead = blocks, ahead
         self.rate, self.latency = cycles_per_byte, latency
+        self.tiles = tiles or [len(blocks)]
         self.requests = simpy.Store(self.env)
         self.loaded = [self.env.event() for _ in blocks]
         self.computed = [self.env.event() for _ in blocks]
@@ -34,19 +39,21 @@ class Machine:
             self.env.process(process)
 
     def order(self):
-        """L0 .. Lb, S0, L(b+1), S1, ..."""
-        count = len(self.blocks)
-        waiting = list(range(count))
-        for _ in range(min(self.ahead, count)):
-            yield "L", waiting.pop(0)
-        for block in range(count):
-            if waiting:
-                yield "L", waiting.pop(0)
-            yield "S", block
+        """L0 .. Lb, S0, L(b+1), S1, ... of each tile, each with the compute that it waits for."""
+        begin = 0
+        for count in self.tiles:
+            waiting = list(range(begin, begin + count))
+            for _ in range(min(self.ahead, count)):
+                yield "L", waiting.pop(0), begin - 1
+            for block in range(begin, begin + count):
+                if waiting:
+                    load = waiting.pop(0)
+                    yield "L", load, max(begin - 1, load - 1 - self.ahead)
+                yield "S", block, block
+            begin += count
 
     def sequencer(self):
-        for kind, block in self.order():
-            needed = block if kind == "S" else block - 1 - self.ahead
+        for kind, block, needed in self.order():
             if needed >= 0:
                 yield self.computed[needed]
             yield self.requests.put((kind, block, self.env.now))
@@ -93,10 +100,15 @@ def test_random_block_lists(buffering):
         blocks = random_blocks(rng)
         rate = Fraction(rng.choice((0, 1, 1, 3, 7, 64)), rng.choice((1, 2, 5, 16)))
         latency = rng.choice((0, 1, 7, 100)) if rate else 0
-        machine = Machine(blocks, 0 if buffering == "single" else 1, rate, latency)
+        tile_share = rng.choice((0, 0.2, 0.5))
+        first = [True] + [rng.random() < tile_share for _ in blocks[1:]]
+        starts = [*(at for at, begins in enumerate(first) if begins), len(blocks)]
+        tiles = [end - begin for begin, end in pairwise(starts)]
+        machine = Machine(blocks, 0 if buffering == "single" else 1, rate, latency, tiles)
         found = timeline(
             *zip(*blocks, strict=True),
-            buffering=buffering, cycles_per_byte=rate, latency_cycles=latency, trace=True,
+            buffering=buffering, cycles_per_byte=rate, latency_cycles=latency,
+            begins_tile=first, trace=True,
         )  # fmt: skip
         assert found.total_cycles == machine.run(), (blocks, rate, latency)
         spans = [

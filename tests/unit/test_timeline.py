@@ -119,3 +119,24 @@ def test_large_transfers_are_exact():
 def test_what_is_no_block_list_is_refused(lists, more, says):
     with pytest.raises(ValueError, match=says):
         timeline(*lists, **{"buffering": "single", "cycles_per_byte": 1, **more})
+
+
+def test_tiles_by_hand():
+    """Prefetch, latency 2, a byte a cycle, two blocks and then a tile of its own.
+
+    L0 2-5, L1 5-7, C0 5-8, S0 is asked for at 8, streams 10-11. C1 8-10, S1 12-14. The second tile
+    is asked for at 10 and comes when S1 has left: L2 14-15, C2 15-16, S2 18-19.
+    """
+    found = timeline(
+        [3, 2, 1], [3, 2, 1], [1, 2, 1], buffering="prefetch", cycles_per_byte=1, latency_cycles=2,
+        begins_tile=[True, False, True], trace=True,
+    )  # fmt: skip
+    assert found.trace is not None
+    assert found.trace.tolist() == [
+        [2, 5, 5, 8, 10, 11], [5, 7, 8, 10, 12, 14], [14, 15, 15, 16, 18, 19],
+    ]  # fmt: skip
+
+
+def test_begins_tile_is_as_long_as_the_list():
+    with pytest.raises(ValueError, match="2 loads, but begins_tile is"):
+        timeline([1, 1], [1, 1], [1, 1], buffering="single", cycles_per_byte=1, begins_tile=[True])
