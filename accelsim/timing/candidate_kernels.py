@@ -1,0 +1,628 @@
+"""The kernel behind `candidates`: what every candidate holds, moves and takes, and the best of all.
+
+Jitted functions call only jitted functions of their own file. A candidate's tiles are of a few
+kinds, products of the axes' kinds of pieces; tiles follow each other without overlap (see
+`pipeline`), so that cycles, like words, are sums over kinds times how many there are. A tile's
+first load is asked for when the compute before it ends, and the store before it, asked for at the
+same time, has then waited out the latency: only the layer's first tile pays it. A tile's own
+timeline begins with that latency, so that the layer takes
+
+    latency + groups · sum over kinds of count · (timeline of the kind - latency)
+
+In a tile whose inner blocks are all alike the timeline is max-plus linear: once the channel and the
+next load stand to the array as they did a block before, each further block adds the same.
+
+Rows of the tables: PIECES of an axis (how long, taps of its box, outputs fed, taps and inputs used,
+how many are so, reads of its window); STEPS of rows (how long, taps of its box, the first of these,
+outputs fed, taps first used here, so far, done with before, inputs first used here, live, reads).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# places in `layer`
+N, K, C, WIDTH_W, WIDTH_I, WIDTH_O, WIDTH_P, GROUPS, HAS_WEIGHTS = range(9)
+# places in `machine`; a spatial array has kind 0, then os, ws, is; PORT is 0 without a limit,
+# 1 for one port, 3 for a bus per operand
+KIND, ROWS, COLS, OVERLAPS, UNROLL, LANES, PORT, RATES = 0, 1, 2, 3, 4, 11, 12, 13
+BITS_NUMERATOR, BITS_DENOMINATOR, LATENCY, BUFFERING, CAPACITIES, OBJECTIVE = 16, 17, 18, 19, 20, 23
+SINGLE, PREFETCH, DOUBLE = 0, 1, 2
+CYCLES, TRAFFIC, SPACE = 0, 1, 2
+# places in `found`: what is compared, then what is told; SPACE compares bits beyond the capacity
+TIME, MOVED, HELD, TILES = 0, 1, 2, 3
+HELD_W, HELD_I, HELD_O, COMPUTE, DRAM, BLOCKS, OVER = 4, 5, 6, 7, 8, 9, 10
+READ_W, READ_I, READ_P, WRITE_O, WRITE_P = 11, 12, 13, 14, 15
+FAMILY, N_SIZE, K_SIZE, C_SIZE, P_SIZE, Q_SIZE, STEP = 16, 17, 18, 19, 20, 21, 22
+FIELDS = 23
+OUTPUTS_STAY, INPUTS_STAY, WEIGHTS_STAY = 0, 1, 2
+PIECE_FIELDS, STEP_FIELDS = 7, 10
+_MOST_BLOCKS = 2**16
+
+
+@njit(cache=True)
+def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[no-untyped-def]
+    """The best candidate of the families that are asked for, as `found`; TIME -1 if none fits.
+
+    sizes: of n, k, c, p, q: (sizes, 3) number of tiles, extent, extent of the last. rows, cols:
+    kinds of pieces of every cut and where each cut's begin. steps: the same of blocks of rows.
+    """
+    best = np.zeros(FIELDS, np.int64)
+    best[TIME] = -1
+    now = np.zeros(FIELDS, np.int64)
+    ns, ks, cs = sizes[:3]
+    os = machine[KIND] == 1
+    if families[OUTPUTS_STAY]:
+        for n in range(len(ns)):
+            for k in range(len(ks)):
+                for p in range(len(rows[1]) - 1):
+                    for q in range(len(cols[1]) - 1):
+                        if _too_slow(layer, machine, best, ns[n], ks[k], cs[0], p, q, rows, cols):
+                            continue
+                        for step in range(len(cs)):
+                            _place(now, OUTPUTS_STAY, n, k, 0, p, q, step)
+                            if _outputs_stay(layer, machine, now, best, sizes, rows, cols):
+                                best[:] = now
+    if families[INPUTS_STAY]:
+        for n in range(len(ns)):
+            for c in range(1 if os else len(cs)):  # sums of `os` do not leave unfinished
+                for p in range(len(rows[1]) - 1):
+                    for q in range(len(cols[1]) - 1):
+                        if _too_slow(layer, machine, best, ns[n], ks[0], cs[c], p, q, rows, cols):
+                            continue
+                        for step in range(len(ks)):
+                            _place(now, INPUTS_STAY, n, 0, c, p, q, step)
+                            if _inputs_stay(layer, machine, now, best, sizes, rows, cols):
+                                best[:] = now
+    if families[WEIGHTS_STAY]:
+        for k in range(len(ks)):
+            for c in range(1 if os else len(cs)):
+                for q in range(len(cols[1]) - 1):
+                    if _too_slow(layer, machine, best, ns[0], ks[k], cs[c], 0, q, rows, cols):
+                        continue
+                    for step in range(len(steps[1]) - 1):
+                        _place(now, WEIGHTS_STAY, 0, k, c, 0, q, step)
+                        if _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):
+                            best[:] = now
+    return best
+
+
+@njit(cache=True)
+def _place(now, family, n, k, c, p, q, step):  # type: ignore[no-untyped-def]
+    """Begin a candidate: nothing counted, its choices noted."""
+    now[:] = 0
+    now[FAMILY], now[N_SIZE], now[K_SIZE], now[C_SIZE] = family, n, k, c
+    now[P_SIZE], now[Q_SIZE], now[STEP] = p, q, step
+
+
+@njit(cache=True)
+def _too_slow(layer, machine, best, n, k, c, p, q, rows, cols):  # type: ignore[no-untyped-def]
+    """Whether tiles of such sizes move so much that whatever block they have is no better."""
+    if best[TIME] < 0 or machine[OBJECTIVE] == SPACE:
+        return False
+    row_fed, row_taps, row_ins, row_steps = _along(machine, rows, p, 3)
+    col_fed, col_taps, col_ins, col_steps = _along(machine, cols, q, 4)
+    fed = layer[N] * layer[K] * row_fed * col_fed
+    bits = n[0] * layer[K] * layer[C] * row_taps * col_taps * layer[WIDTH_W]
+    bits *= layer[HAS_WEIGHTS]
+    bits += k[0] * layer[N] * layer[C] * row_ins * col_ins * layer[WIDTH_I]
+    bits += fed * layer[WIDTH_O] + 2 * (c[0] - 1) * fed * layer[WIDTH_P]
+    bits *= layer[GROUPS]
+    if machine[OBJECTIVE] == TRAFFIC:
+        return bits > best[MOVED]
+    least = _transfer(machine, bits)
+    if machine[KIND] == 0 and layer[HAS_WEIGHTS]:  # cycles of tiles are products, too
+        cycles = row_steps * col_steps * -(-layer[C] // machine[UNROLL + 2])
+        cycles *= (n[0] - 1) * -(-n[1] // machine[UNROLL]) + -(-n[2] // machine[UNROLL])
+        cycles *= (k[0] - 1) * -(-k[1] // machine[UNROLL + 1]) + -(-k[2] // machine[UNROLL + 1])
+        least = max(least, cycles * layer[GROUPS])
+    return least > best[TIME] or (least == best[TIME] and bits > best[MOVED])
+
+
+@njit(cache=True)
+def _along(machine, axis, cut, dim):  # type: ignore[no-untyped-def]
+    """Outputs fed, taps and inputs used, steps of a spatial array, of all pieces of a cut."""
+    fed, taps, ins, steps = 0, 0, 0, 0
+    for at in range(axis[1][cut], axis[1][cut + 1]):
+        row = axis[0][at]
+        fed += row[2] * row[5]
+        taps += row[3] * row[5]
+        ins += row[4] * row[5]
+        along = -(-row[0] // machine[UNROLL + dim]) * -(-row[1] // machine[UNROLL + dim + 2])
+        steps += row[5] * along
+    return fed, taps, ins, steps
+
+
+@njit(cache=True)
+def _outputs_stay(layer, machine, now, best, sizes, rows, cols):  # type: ignore[no-untyped-def]
+    """Outputs of a tile (n, k, p, q) stay while blocks of c, with all taps, go by."""
+    ns, ks, cs, ps, qs = sizes
+    n_size, k_size, block = ns[now[N_SIZE]], ks[now[K_SIZE]], cs[now[STEP], 1]
+    count = -(-layer[C] // block)
+    largest = n_size[1], k_size[1], block, ps[now[P_SIZE], 1], qs[now[Q_SIZE], 1], 1, 1
+    goes_on = machine[KIND] == 1 and _folds(machine, largest) == 1
+    if machine[KIND] == 1 and count > 1 and not goes_on:
+        return False  # sums stay in the PEs
+    last = layer[C] - (count - 1) * block
+    held, spans = np.zeros(3, np.int64), np.zeros(9, np.int64)
+    for a in range(2 * 2):
+        n, n_count = _piece(n_size, a // 2)
+        k, k_count = _piece(k_size, a % 2)
+        for i in range(rows[1][now[P_SIZE]], rows[1][now[P_SIZE] + 1]):
+            for j in range(cols[1][now[Q_SIZE]], cols[1][now[Q_SIZE] + 1]):
+                row, col = rows[0][i], cols[0][j]
+                number = n_count * k_count * row[5] * col[5]
+                if number == 0:
+                    continue
+                w = k * row[3] * col[3] * layer[HAS_WEIGHTS]
+                u, fed = n * row[4] * col[4], n * k * row[2] * col[2]
+                each = w * layer[WIDTH_W], u * layer[WIDTH_I]
+                after = 0 if count == 1 or machine[BUFFERING] != PREFETCH else block
+                after = last if count == 2 and after else after
+                held[0], held[1] = (block + after) * each[0], (block + after) * each[1]
+                held[2] = fed * layer[WIDTH_P]
+                if not _fits(machine, held, now):
+                    return False
+                whole = n, k, block, row[0], col[0], row[1], col[1]
+                rest = n, k, last, row[0], col[0], row[1], col[1]
+                spans[0] = spans[1] = _transfer(machine, block * (each[0] + each[1]))
+                spans[2] = _transfer(machine, last * (each[0] + each[1]))
+                spans[3] = _cycles(layer, machine, whole, row[6], col[6], False)
+                spans[4] = _cycles(layer, machine, whole, row[6], col[6], goes_on)
+                spans[5] = _cycles(layer, machine, rest, row[6], col[6], goes_on)
+                spans[6] = spans[7] = 0
+                spans[8] = _transfer(machine, fed * layer[WIDTH_O])
+                if count == 1:
+                    spans[5] = spans[3]
+                now[READ_W] += number * layer[C] * w
+                now[READ_I] += number * layer[C] * u
+                now[WRITE_O] += number * fed
+                if not _add_tiles(layer, machine, now, best, number, count, spans):
+                    return False
+    return _is_better(layer, machine, now, best)
+
+
+@njit(cache=True)
+def _inputs_stay(layer, machine, now, best, sizes, rows, cols):  # type: ignore[no-untyped-def]
+    """Inputs of a tile (n, c, p, q) stay while blocks of k, with all taps, go by."""
+    ns, ks, cs = sizes[:3]
+    n_size, c_size, block = ns[now[N_SIZE]], cs[now[C_SIZE]], ks[now[STEP], 1]
+    count = -(-layer[K] // block)
+    last = layer[K] - (count - 1) * block
+    held, spans = np.zeros(3, np.int64), np.zeros(9, np.int64)
+    for a in range(2 * 3):
+        n, n_count = _piece(n_size, a // 3)
+        c, c_count, again, ends = _channels(c_size, a % 3)
+        for i in range(rows[1][now[P_SIZE]], rows[1][now[P_SIZE] + 1]):
+            for j in range(cols[1][now[Q_SIZE]], cols[1][now[Q_SIZE] + 1]):
+                row, col = rows[0][i], cols[0][j]
+                number = n_count * c_count * row[5] * col[5]
+                if number == 0:
+                    continue
+                w = c * row[3] * col[3] * layer[HAS_WEIGHTS]
+                u, fed = n * c * row[4] * col[4], n * row[2] * col[2]
+                load = w * layer[WIDTH_W] + again * fed * layer[WIDTH_P]
+                store = fed * (layer[WIDTH_O] if ends else layer[WIDTH_P])
+                held[1] = u * layer[WIDTH_I]
+                _hold_k(layer, machine, held, count, block, last, w, fed, again, ends)
+                if not _fits(machine, held, now):
+                    return False
+                whole = n, block, c, row[0], col[0], row[1], col[1]
+                rest = n, last, c, row[0], col[0], row[1], col[1]
+                goes_on = machine[KIND] == 3 and _folds(machine, whole) == 1
+                spans[0] = _transfer(machine, block * load + held[1])
+                spans[1] = _transfer(machine, block * load)
+                spans[2] = _transfer(machine, last * load)
+                spans[3] = _cycles(layer, machine, whole, row[6], col[6], False)
+                spans[4] = _cycles(layer, machine, whole, row[6], col[6], goes_on)
+                spans[5] = _cycles(
+                    layer, machine, rest, row[6], col[6], machine[KIND] == 3
+                    and _folds(machine, rest) == 1,
+                )  # fmt: skip
+                if count == 1:
+                    spans[5] = spans[3]
+                spans[6] = spans[7] = _transfer(machine, block * store)
+                spans[8] = _transfer(machine, last * store)
+                now[READ_W] += number * layer[K] * w
+                now[READ_I] += number * u
+                now[READ_P] += number * layer[K] * fed * again
+                now[WRITE_O] += number * layer[K] * fed * ends
+                now[WRITE_P] += number * layer[K] * fed * (not ends)
+                if not _add_tiles(layer, machine, now, best, number, count, spans):
+                    return False
+    return _is_better(layer, machine, now, best)
+
+
+@njit(cache=True)
+def _hold_k(layer, machine, held, count, block, last, w, fed, again, ends):  # type: ignore[no-untyped-def]
+    """Most bits of weights and outputs beside inputs that stay; `held` has theirs already.
+
+    With prefetch a block's neighbours count too: the next one's loads, outputs of the one before.
+    """
+    weights, outputs, most = 0, 0, -1
+    for at in range(min(count, 5)):
+        place = at if at < 3 else count - (5 - at) if count > 4 else at
+        own = last if place == count - 1 else block
+        after = 0 if place >= count - 1 else last if place == count - 2 else block
+        before = block if place else 0
+        if machine[BUFFERING] != PREFETCH:
+            after = before = 0
+        mine = (own + after) * w * layer[WIDTH_W]
+        theirs = (own + after * again) * fed * layer[WIDTH_P] + before * ends * fed * layer[WIDTH_O]
+        if machine[CAPACITIES + 1] >= 0:  # of separate buffers each counts alone
+            weights, outputs = max(weights, mine), max(outputs, theirs)
+        elif mine + theirs > most:
+            weights, outputs, most = mine, theirs, mine + theirs
+    held[0], held[2] = weights, outputs
+
+
+@njit(cache=True)
+def _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):  # type: ignore[no-untyped-def]
+    """Weights of a tile (k, c, q) stay while blocks of rows go by, image after image."""
+    ks, cs = sizes[1:3]
+    k_size, c_size = ks[now[K_SIZE]], cs[now[C_SIZE]]
+    first, stop = steps[1][now[STEP]], steps[1][now[STEP] + 1]
+    table = steps[0][first:stop]
+    blocks = layer[N] * len(table)
+    if blocks > _MOST_BLOCKS or table[0, 3] == 0 or table[-1, 3] == 0:
+        return False  # a tile begins with a load and ends with a store, or tiles do not add up
+    spans, held = np.zeros((blocks, 3), np.int64), np.zeros(3, np.int64)
+    for a in range(2 * 3):
+        k, k_count = _piece(k_size, a // 3)
+        c, c_count, again, ends = _channels(c_size, a % 3)
+        for j in range(cols[1][now[Q_SIZE]], cols[1][now[Q_SIZE] + 1]):
+            col = cols[0][j]
+            number = k_count * c_count * col[5]
+            if number == 0:
+                continue
+            _rows_go_by(layer, machine, table, k, c, again, ends, col, held, spans)
+            if not _fits(machine, held, now):
+                return False
+            taps, ins, fed = 0, 0, 0
+            for at in range(len(table)):
+                taps, ins, fed = taps + table[at, 4], ins + table[at, 7], fed + table[at, 3]
+            fed *= layer[N] * k * col[2] * number
+            now[READ_W] += number * k * c * taps * col[3] * layer[HAS_WEIGHTS]
+            now[READ_I] += number * layer[N] * c * ins * col[4]
+            now[READ_P] += fed * again
+            now[WRITE_O] += fed * ends
+            now[WRITE_P] += fed * (not ends)
+            total = _timeline(spans, machine)
+            _add(layer, machine, now, number, total, spans[:, 1].sum(),
+                 spans[:, 0].sum() + spans[:, 2].sum(), blocks)  # fmt: skip
+            if _is_late(machine, now, best):
+                return False
+    return _is_better(layer, machine, now, best)
+
+
+@njit(cache=True)
+def _rows_go_by(layer, machine, table, k, c, again, ends, col, held, spans):  # type: ignore[no-untyped-def]
+    """Fill the cycles of each block's load, compute and store, and the most bits held."""
+    w = k * c * col[3] * layer[WIDTH_W] * layer[HAS_WEIGHTS]
+    u, fed = c * col[4] * layer[WIDTH_I], k * col[2]
+    ahead, apart = machine[BUFFERING] == PREFETCH, machine[CAPACITIES + 1] >= 0
+    all_taps, count = table[:, 4].sum(), len(table)
+    most = -1
+    held[:] = 0
+    for at in range(layer[N] * count):
+        n, step = at // count, table[at % count]
+        new = step[4] * (n == 0)
+        spans[at, 0] = _transfer(
+            machine, new * w + step[7] * u + again * step[3] * fed * layer[WIDTH_P]
+        )
+        spans[at, 2] = _transfer(
+            machine, step[3] * fed * (layer[WIDTH_O] if ends else layer[WIDTH_P])
+        )
+        box = 1, k, c, step[0], col[0], step[1], col[1]
+        goes_on = machine[KIND] == 2 and _folds(machine, box) == 1 and at > 0
+        if goes_on:
+            before = table[(at - 1) % count]
+            goes_on = before[1] == step[1] and before[2] == step[2]
+        spans[at, 1] = _cycles(layer, machine, box, step[9], col[6], goes_on)
+        born = all_taps if n else step[5]
+        gone = step[6] if n == layer[N] - 1 else 0
+        mine = np.array([(born - gone) * w, step[8] * u, step[3] * fed * layer[WIDTH_P]])
+        if ahead and at + 1 < layer[N] * count:
+            after = table[(at + 1) % count]
+            mine[0] += after[4] * w * (at + 1 < count)
+            mine[1] += after[7] * u
+            mine[2] += again * after[3] * fed * layer[WIDTH_P]
+        if ahead and at and ends:
+            mine[2] += table[(at - 1) % count][3] * fed * layer[WIDTH_O]
+        if apart:
+            held[:] = np.maximum(held, mine)
+        elif mine.sum() > most:
+            held[:], most = mine, mine.sum()
+
+
+@njit(cache=True)
+def _piece(size, which):  # type: ignore[no-untyped-def]
+    """Extent and number of the tiles of a dim but the last (0), or of the last (1)."""
+    return (size[2], 1) if which else (size[1], size[0] - 1)
+
+
+@njit(cache=True)
+def _channels(size, which):  # type: ignore[no-untyped-def]
+    """Extent and number of tiles of c: the first, those between, the last; come psums, do they end.
+
+    Without a cut the last is the only one, to which none come.
+    """
+    count = size[0]
+    if which == 2:
+        return size[2], 1, int(count > 1), 1
+    if which == 1:
+        return size[1], max(count - 2, 0), 1, 0
+    return size[1], int(count > 1), 0, 0
+
+
+@njit(cache=True)
+def _fits(machine, held, now):  # type: ignore[no-untyped-def]
+    """Note what a kind of tile holds; whether it is within the capacity, or what is beyond it."""
+    copies = 2 if machine[BUFFERING] == DOUBLE else 1
+    apart = machine[CAPACITIES + 1] >= 0
+    over = 0
+    if apart:
+        for operand in range(3):
+            now[HELD_W + operand] = max(now[HELD_W + operand], copies * held[operand])
+            over += max(0, now[HELD_W + operand] - machine[CAPACITIES + operand])
+        now[HELD] = now[HELD_W] + now[HELD_I] + now[HELD_O]
+    else:
+        bits = copies * held.sum()
+        if bits > now[HELD]:
+            now[HELD] = bits
+            for operand in range(3):
+                now[HELD_W + operand] = copies * held[operand]
+        over = max(0, now[HELD] - machine[CAPACITIES])
+    now[OVER] = over
+    return over == 0 or machine[OBJECTIVE] == SPACE
+
+
+@njit(cache=True)
+def _add_tiles(layer, machine, now, best, number, count, spans):  # type: ignore[no-untyped-def]
+    """Add tiles of `count` blocks, spans: load, compute, store of the first, the others, the last.
+
+    False if the candidate is now later than the best.
+    """
+    if machine[OBJECTIVE] == SPACE:
+        return True
+    if now[BLOCKS] + number * count * layer[GROUPS] > 2**40:
+        return False
+    total = _alike(spans, machine, count)
+    inner = max(count - 2, 0)
+    compute = spans[3] * (count > 1) + inner * spans[4] + spans[5]
+    dram = spans[0] + spans[8]
+    if count > 1:
+        dram += inner * (spans[1] + spans[7]) + spans[2] + spans[6]
+    _add(layer, machine, now, number, total, compute, dram, count)
+    return not _is_late(machine, now, best)
+
+
+@njit(cache=True)
+def _add(layer, machine, now, number, total, compute, dram, blocks):  # type: ignore[no-untyped-def]
+    number *= layer[GROUPS]
+    now[TIME] += number * (total - machine[LATENCY])
+    now[COMPUTE] += number * compute
+    now[DRAM] += number * dram
+    now[TILES] += number
+    now[BLOCKS] += number * blocks
+
+
+@njit(cache=True)
+def _is_late(machine, now, best):  # type: ignore[no-untyped-def]
+    return machine[OBJECTIVE] == CYCLES and best[TIME] >= 0 and now[TIME] > best[TIME]
+
+
+@njit(cache=True)
+def _is_better(layer, machine, now, best):  # type: ignore[no-untyped-def]
+    """Finish the sums of a candidate and compare it with the best, if there is one."""
+    for place in range(READ_W, WRITE_P + 1):
+        now[place] *= layer[GROUPS]
+    now[TIME] += machine[LATENCY]
+    now[MOVED] = now[READ_W] * layer[WIDTH_W] + now[READ_I] * layer[WIDTH_I]
+    now[MOVED] += now[WRITE_O] * layer[WIDTH_O]
+    now[MOVED] += (now[READ_P] + now[WRITE_P]) * layer[WIDTH_P]
+    if best[TIME] < 0:
+        return True
+    order = (TIME, MOVED, HELD, TILES)
+    if machine[OBJECTIVE] == TRAFFIC:
+        order = (MOVED, TIME, HELD, TILES)
+    if machine[OBJECTIVE] == SPACE:
+        order = (OVER, HELD, MOVED, TILES)
+    for place in order:
+        if now[place] != best[place]:
+            return now[place] < best[place]
+    return False
+
+
+@njit(cache=True)
+def _transfer(machine, bits):  # type: ignore[no-untyped-def]
+    """Cycles in which the channel streams so many bits."""
+    return -(-bits * machine[BITS_NUMERATOR] // machine[BITS_DENOMINATOR])
+
+
+@njit(cache=True)
+def _folds(machine, box):  # type: ignore[no-untyped-def]
+    """How often a systolic array is filled for a box of (n, k, c, p, q, r, s)."""
+    down, across, _ = _sides(machine, box)
+    return -(-down // machine[ROWS]) * -(-across // machine[COLS])
+
+
+@njit(cache=True)
+def _sides(machine, box):  # type: ignore[no-untyped-def]
+    n, k, c, p, q, r, s = box
+    pixels, reduced = n * p * q, c * r * s
+    if machine[KIND] == 1:
+        return pixels, k, reduced
+    return (reduced, k, pixels) if machine[KIND] == 2 else (reduced, pixels, k)
+
+
+@njit(cache=True)
+def _cycles(layer, machine, box, row_reads, col_reads, goes_on):  # type: ignore[no-untyped-def]
+    """`pe_array.block_cycles` of a box whose windows are read so often along rows and columns."""
+    n, k, c, p, q, r, s = box
+    pixels, outputs = n * p * q, n * p * q * k
+    if layer[HAS_WEIGHTS] == 0:
+        words = outputs * c * r * s
+        least = _port(layer, machine, 0, words, outputs)
+        return max(-(-words // machine[LANES]), least)
+    if machine[KIND] == 0:
+        cycles = 1
+        for at in range(7):
+            cycles *= -(-box[at] // machine[UNROLL + at])
+        weights = k * c * r * s * -(-n // machine[UNROLL])
+        weights *= -(-p // machine[UNROLL + 3]) * -(-q // machine[UNROLL + 4])
+        inputs = n * c * row_reads * col_reads * -(-k // machine[UNROLL + 1])
+        return max(cycles, _port(layer, machine, weights, inputs, outputs))
+    down, across, stream = _sides(machine, box)
+    down, across = -(-down // machine[ROWS]), -(-across // machine[COLS])
+    weights, inputs, psums = k * c * r * s, pixels * c * r * s, 0
+    if machine[KIND] == 1:
+        weights, inputs = weights * down, inputs * across
+    else:
+        psums, outputs = outputs * (down - 1), outputs * down
+        if machine[KIND] == 2:
+            inputs *= across
+        else:
+            weights *= across
+    once = machine[ROWS] + machine[COLS] - 2 + (0 if machine[KIND] == 1 else machine[ROWS])
+    cycles = down * across * (stream + once)
+    if machine[OVERLAPS]:
+        cycles = once + stream + (down * across - 1) * max(stream, machine[ROWS])
+    if goes_on:
+        cycles = stream
+    return max(cycles, _port(layer, machine, weights, inputs, outputs + psums))
+
+
+@njit(cache=True)
+def _port(layer, machine, weights, inputs, outputs):  # type: ignore[no-untyped-def]
+    """Least cycles in which SRAM gives and takes these words."""
+    if machine[PORT] == 0:
+        return 0
+    w = -(-weights * layer[WIDTH_W] // 8)
+    u = -(-inputs * layer[WIDTH_I] // 8)
+    o = -(-outputs * layer[WIDTH_P] // 8)
+    if machine[PORT] == 1:
+        return -(-(w + u + o) // machine[RATES])
+    each = max(-(-w // machine[RATES]), -(-u // machine[RATES + 1]))
+    return max(each, -(-o // machine[RATES + 2]))
+
+
+@njit(cache=True)
+def _start(free, asked, latency, cycles):  # type: ignore[no-untyped-def]
+    return max(free, asked + latency) if cycles > 0 else max(free, asked)
+
+
+@njit(cache=True)
+def _alike(spans, machine, count):  # type: ignore[no-untyped-def]
+    """Cycles of a tile of `count` blocks, all alike but the first and the last."""
+    ahead, latency = machine[BUFFERING] != SINGLE, machine[LATENCY]
+    free, computed, loaded = 0, 0, 0
+    if ahead or count == 1:
+        free = loaded = _start(0, 0, latency, spans[0]) + spans[0]
+    at, slack_free, slack_loaded, was = 0, 0, 0, -1
+    while at < count:
+        kind = 0 if at == 0 and count > 1 else 2 if at == count - 1 else 1
+        mine = loaded
+        if not ahead and count > 1:
+            load = spans[kind]
+            free = mine = _start(free, computed, latency, load) + load
+        elif ahead and at + 1 < count:
+            load = spans[2 if at + 1 == count - 1 else 1]
+            free = loaded = _start(free, computed, latency, load) + load
+        computed = max(mine, computed) + spans[3 + kind]
+        store = spans[6 + kind]
+        free = _start(free, computed, latency, store) + store
+        at += 1
+        if kind == 1 and at + 2 < count:
+            same = free - computed == slack_free and loaded - computed == slack_loaded
+            if was >= 0 and (same or (not ahead and free - computed == slack_free)):
+                skipped = count - 2 - at  # blocks that are like this one, and the next load too
+                gained = skipped * (computed - was)
+                free, computed, loaded = free + gained, computed + gained, loaded + gained
+                at += skipped
+            slack_free, slack_loaded, was = free - computed, loaded - computed, computed
+    return max(free, computed)
+
+
+@njit(cache=True)
+def _timeline(spans, machine):  # type: ignore[no-untyped-def]
+    """Cycles of a tile of any blocks: load, compute, store in `spans`."""
+    ahead, latency = machine[BUFFERING] != SINGLE, machine[LATENCY]
+    free, computed, loaded = 0, 0, 0
+    for at in range(len(spans)):
+        if at == 0 or not ahead:
+            free = loaded = _start(free, computed, latency, spans[at, 0]) + spans[at, 0]
+        mine = loaded
+        if ahead and at + 1 < len(spans):
+            load = spans[at + 1, 0]
+            free = loaded = _start(free, computed, latency, load) + load
+        computed = max(mine, computed) + spans[at, 1]
+        free = _start(free, computed, latency, spans[at, 2]) + spans[at, 2]
+    return max(free, computed)
+
+
+@njit(cache=True)
+def count_pieces(p, r, h, begins, taps, box_taps):  # type: ignore[no-untyped-def]
+    """The kinds of pieces of an axis whose outputs are cut at `begins`, the end last.
+
+    box_taps: taps of each piece's box, or 0 where its useful pairs tell (see `TileAxis`).
+    """
+    kinds, total = np.zeros((len(begins), PIECE_FIELDS), np.int64), 0
+    tap, there = np.full(taps, -1), np.full(h.max() + 1 if len(h) else 1, -1)
+    fed_by = np.full(begins[-1], -1)
+    at = 0
+    for piece in range(len(begins) - 1):
+        row = np.zeros(PIECE_FIELDS, np.int64)
+        while at < len(p) and p[at] < begins[piece + 1]:
+            row[2] += fed_by[p[at]] != piece
+            row[3] += tap[r[at]] != piece
+            row[4] += there[h[at]] != piece
+            fed_by[p[at]] = tap[r[at]] = there[h[at]] = piece
+            at += 1
+        if row[2] == 0:
+            continue
+        row[0] = begins[piece + 1] - begins[piece] if box_taps else row[2]
+        row[1] = box_taps if box_taps else row[3]
+        for known in range(total):
+            if (kinds[known, :5] == row[:5]).all():
+                kinds[known, 5] += 1
+                break
+        else:
+            row[5] = 1
+            kinds[total] = row
+            total += 1
+    return kinds[:total].copy()
+
+
+@njit(cache=True)
+def count_steps(p, r, h, outputs, step, taps, box_taps):  # type: ignore[no-untyped-def]
+    """What each block of `step` rows is the first or last to use, in order."""
+    count = -(-outputs // step)
+    table = np.zeros((count, STEP_FIELDS), np.int64)
+    inputs = h.max() + 1 if len(h) else 1
+    tap_first, tap_last = np.full(taps, count), np.full(taps, -1)
+    in_first, in_last = np.full(inputs, count), np.full(inputs, -1)
+    fed, least = np.zeros(outputs, np.bool_), np.full(count, taps)
+    used = np.zeros((count, taps), np.bool_)
+    for at in range(len(p)):
+        block = p[at] // step
+        fed[p[at]] = True
+        used[block, r[at]] = True
+        least[block] = min(least[block], r[at])
+        tap_first[r[at]] = min(tap_first[r[at]], block)
+        tap_last[r[at]] = max(tap_last[r[at]], block)
+        in_first[h[at]] = min(in_first[h[at]], block)
+        in_last[h[at]] = max(in_last[h[at]], block)
+    for block in range(count):
+        row = table[block]
+        row[3] = fed[block * step : (block + 1) * step].sum()
+        row[0] = min(step, outputs - block * step) if box_taps else row[3]
+        row[1] = box_taps if box_taps else used[block].sum()
+        row[2] = 0 if box_taps else least[block]
+        row[4] = (tap_first == block).sum()
+        row[5] = (tap_first <= block).sum()
+        row[6] = ((tap_last >= 0) & (tap_last < block)).sum()
+        row[7] = (in_first == block).sum()
+        row[8] = ((in_first <= block) & (in_last >= block)).sum()
+    return table[table[:, 0] > 0]

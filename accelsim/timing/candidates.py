@@ -1,0 +1,295 @@
+"""Every schedule that `run` considers for a layer on an accelerator, and the best of them.
+
+A layer is cut into tiles, one operand of a tile stays, and blocks that are whole tiles in all other
+dims go by (the PE array folds a large block itself; see `pe_array`):
+
+    outputs stay    for n, k, p, q tiles:  for c blocks     all psums of the tile stay
+    inputs stay     for n, c, p, q tiles:  for k blocks     psums come and go where c is cut
+    weights stay    for k, c, q tiles:     for n: for p blocks   rows that windows share stay too
+
+Taps are never cut. Of each dim the sizes are those of 1, 2, 3, 4, 6, 8, 12, 16, ... tiles, the same
+rounded up to what the array takes at once, and that itself (`sizes_of`). The list does not depend
+on SRAM or bandwidth: more of either never makes the best of it slower. With `os` arrays sums stay
+in the PEs: c is not cut, and c blocks are there where a block is one fold.
+
+Words, SRAM and cycles of every candidate are exact, not estimates (`candidate_kernels`): what the
+chosen one's block list moves and takes on the timeline, and what replay counts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from accelsim.dataflow.schedule import (
+    RESIDENTS,
+    Block,
+    Buffering,
+    Cut,
+    Resident,
+    Schedule,
+    Tiling,
+)
+from accelsim.dataflow.tile_traffic import Traffic
+from accelsim.hardware.format import OperandBytes, OperandRates, PeArray, SpatialArray
+from accelsim.timing import candidate_kernels as kernel
+from accelsim.timing.pe_array import lanes, window_reads
+from accelsim.workload.layer import Axis, Conv, Int64
+
+OBJECTIVES = ("cycles", "traffic")
+_KINDS = {"os": 1, "ws": 2, "is": 3}
+_BUFFERINGS: dict[str, int] = {"single": 0, "prefetch": 1, "double": 2}
+_FAMILIES: tuple[Resident, ...] = ("outputs", "inputs", "weights")
+_MOST = 2**62
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides a layer's time: PE array, SRAM, DRAM channel.
+
+    `cycles_per_bit` is 0 for an unlimited channel, `sram_bytes` None for unlimited SRAM.
+    """
+
+    pe: PeArray
+    sram_bytes: int | OperandBytes | None
+    rates: int | OperandRates | None
+    cycles_per_bit: Fraction
+    latency_cycles: int
+    buffering: Buffering
+
+    def capacities(self) -> tuple[int, int, int]:
+        """Bits of the operands' buffers; -1 for the second and third where they share one."""
+        if self.sram_bytes is None:
+            return _MOST, -1, -1
+        if isinstance(self.sram_bytes, int):
+            return 8 * self.sram_bytes, -1, -1
+        each = self.sram_bytes
+        return 8 * each.weights, 8 * each.inputs, 8 * each.outputs
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A layer's schedule and what it does on a machine; words and cycles are the whole layer's.
+
+    `held_bits` are those of weights, inputs, outputs: at the peak where SRAM is shared, each
+    operand's own most where it is not. `schedule` is None for words that only pass through.
+    """
+
+    schedule: Schedule | None
+    traffic: Traffic
+    held_bits: tuple[int, int, int]
+    compute_cycles: int
+    dram_cycles: int
+    total_cycles: int
+    tiles: int
+    blocks: int
+    beyond_bits: int = 0
+
+    @property
+    def sram_bytes(self) -> int:
+        """SRAM that it takes, each operand rounded up."""
+        return sum(-(-bits // 8) for bits in self.held_bits)
+
+
+def best_candidate(
+    layer: Conv,
+    machine: Machine,
+    *,
+    objective: str = "cycles",
+    residents: tuple[Resident, ...] = RESIDENTS,
+) -> Choice | None:
+    """Return the candidate with the fewest cycles (or the least traffic); None if none fits.
+
+    Ties go to less traffic (fewer cycles), then less SRAM, then fewer tiles. The objective `space`
+    finds the candidate that is least beyond the capacity, and says by how much. Raises ValueError
+    where cycles would not fit 62 bits.
+    """
+    group = layer.group()
+    numbers, array = _layer_numbers(layer), _machine_numbers(machine, objective)
+    bits = numbers[kernel.WIDTH_W : kernel.WIDTH_P + 1].max()
+    macs = math.prod(group.dims.values()) * layer.groups
+    if 16 * macs * float(bits) * float(array[kernel.BITS_NUMERATOR]) > _MOST:
+        raise ValueError(f"{layer.name}: cycles beyond 2**62; give rounder rates or less to do")
+    step = _steps(machine.pe)
+    splits = {dim: sizes_of(extent, step[dim]) for dim, extent in group.dims.items()}
+    sizes = tuple(_sizes(group.dims[dim], splits[dim]) for dim in "NKCPQ")
+    reads = (
+        machine.pe if machine.rates is not None and isinstance(machine.pe, SpatialArray) else None
+    )
+    rows = _pieces(group.rows, splits["P"], reads, "PR")
+    cols = _pieces(group.cols, splits["Q"], reads, "QS")
+    steps = _blocks_of_rows(group.rows, splits["P"], reads)
+    families = np.array([family in residents for family in _FAMILIES], dtype=np.int64)
+    found = kernel.search(numbers, array, families, sizes, rows, cols, steps)
+    if found[kernel.TIME] < 0:
+        return None
+    return _choice(layer, machine, found, splits)
+
+
+def _choice(layer: Conv, machine: Machine, found: Int64, splits: dict[str, Any]) -> Choice:
+    told = [int(value) for value in found]
+    unfed = layer.outputs_words - told[kernel.WRITE_O]
+    if unfed:  # they leave at the end of their group, see `block_list`
+        bits = unfed // layer.groups * layer.widths.outputs
+        cycles = math.ceil(bits * machine.cycles_per_bit)
+        told[kernel.DRAM] += layer.groups * cycles
+        told[kernel.TIME] += layer.groups * (cycles + machine.latency_cycles)
+        told[kernel.BLOCKS] += layer.groups
+    weights, inputs, read, _, written = told[kernel.READ_W : kernel.WRITE_P + 1]
+    return Choice(
+        schedule=_schedule(layer, machine, told, splits),
+        traffic=(weights, inputs, layer.outputs_words, read, written),
+        held_bits=(told[kernel.HELD_W], told[kernel.HELD_I], told[kernel.HELD_O]),
+        compute_cycles=told[kernel.COMPUTE],
+        dram_cycles=told[kernel.DRAM],
+        total_cycles=told[kernel.TIME],
+        tiles=told[kernel.TILES],
+        blocks=told[kernel.BLOCKS],
+        beyond_bits=told[kernel.OVER],
+    )
+
+
+def _schedule(layer: Conv, machine: Machine, told: list[int], splits: dict[str, Any]) -> Schedule:
+    """The schedule of a candidate; loops that run once are left out."""
+    dims, family, step = layer.dims, told[kernel.FAMILY], told[kernel.STEP]
+    chosen = {
+        dim: splits[dim][told[place]]
+        for dim, place in (
+            ("N", kernel.N_SIZE), ("K", kernel.K_SIZE), ("C", kernel.C_SIZE),
+            ("P", kernel.P_SIZE), ("Q", kernel.Q_SIZE),
+        )
+    }  # fmt: skip
+    extents = {dim: _size(dims[dim], begins) for dim, begins in chosen.items()}
+    inner = {kernel.OUTPUTS_STAY: "C", kernel.INPUTS_STAY: "K", kernel.WEIGHTS_STAY: "P"}[family]
+    extents[inner] = _size(dims[inner], splits[inner][step])
+    order = {"C": "NKPQC", "K": "NPQCK", "P": "KCQNP"}[inner]
+    if inner == "P":
+        extents["N"] = 1
+    block = Block(**extents, R=dims["R"], S=dims["S"])
+    cuts = tuple(Cut(dim, chosen[dim]) for dim in order if len(chosen[dim]) > 1)
+    loops = tuple(dim for dim in order if dims[dim] > extents[dim])
+    resident = _FAMILIES[family]
+    name = f"{resident} stay"
+    return Schedule(layer, resident, name, loops, block, machine.buffering, Tiling(cuts))
+
+
+def sizes_of(extent: int, step: int) -> tuple[tuple[int, ...], ...]:
+    """Where tiles begin for every size that is tried, from one tile on."""
+    return _sizes_of(extent, min(step, extent))
+
+
+@lru_cache(maxsize=4096)
+def _sizes_of(extent: int, step: int) -> tuple[tuple[int, ...], ...]:
+    sizes = {extent, step, 1}
+    for power in range(extent.bit_length()):
+        for count in (2**power, 3 * 2**power):
+            if count <= extent:
+                size = -(-extent // count)
+                sizes |= {size, -(-size // step) * step} if size > step else {size}
+    wanted = {-(-extent // size): size for size in sorted(sizes, reverse=True) if size <= extent}
+    return tuple(tuple(range(0, extent, size)) for size in sorted(wanted.values(), reverse=True))
+
+
+def _size(extent: int, begins: tuple[int, ...]) -> int:
+    return begins[1] if len(begins) > 1 else extent
+
+
+def _sizes(extent: int, splits: tuple[tuple[int, ...], ...]) -> Int64:
+    """(sizes, 3): number of tiles, extent of the first, extent of the last."""
+    rows = [(len(begins), _size(extent, begins), extent - begins[-1]) for begins in splits]
+    return np.array(rows, dtype=np.int64)
+
+
+def _steps(pe: PeArray) -> dict[str, int]:
+    """How much of each dim the array takes at once."""
+    if isinstance(pe, SpatialArray):
+        return pe.unroll.model_dump()
+    step = dict.fromkeys("NKCPQRS", 1)
+    sides = {"os": {"K": pe.cols}, "ws": {"K": pe.cols, "C": pe.rows}, "is": {"C": pe.rows}}
+    return step | sides[pe.dataflow]
+
+
+Tables = tuple[Int64, Int64]
+"""Rows of all cuts one after another, and where each cut's begin."""
+
+
+@lru_cache(maxsize=1024)
+def _pieces(
+    axis: Axis, splits: tuple[tuple[int, ...], ...], reads: SpatialArray | None, dims: str
+) -> Tables:
+    """Kinds of pieces of every cut of an axis; see `candidate_kernels`."""
+    box_taps = axis.taps if axis.kind == "conv" else 0
+    tables = [
+        kernel.count_pieces(
+            *axis.pairs(), np.array([*begins, axis.outputs]), axis.taps, box_taps
+        )
+        for begins in splits
+    ]  # fmt: skip
+    return _joined(tables, axis, reads, dims, 6)
+
+
+@lru_cache(maxsize=1024)
+def _blocks_of_rows(
+    axis: Axis, splits: tuple[tuple[int, ...], ...], reads: SpatialArray | None
+) -> Tables:
+    """Steps of rows of every size; see `candidate_kernels`."""
+    box_taps = axis.taps if axis.kind == "conv" else 0
+    tables = [
+        kernel.count_steps(
+            *axis.pairs(), axis.outputs, _size(axis.outputs, begins), axis.taps, box_taps
+        )
+        for begins in splits
+    ]  # fmt: skip
+    return _joined(tables, axis, reads, "PR", 9)
+
+
+def _joined(
+    tables: list[Int64], axis: Axis, reads: SpatialArray | None, dims: str, column: int
+) -> Tables:
+    offsets = np.cumsum([0, *(len(table) for table in tables)])
+    rows = np.concatenate(tables)
+    if reads is not None:
+        steps = [getattr(reads.unroll, dim) for dim in dims]
+        for row in rows:
+            box, taps = int(row[0]), int(row[1])
+            row[column] = window_reads(box, steps[0], taps, steps[1], axis.stride, axis.dilation)
+    return rows, offsets
+
+
+def _layer_numbers(layer: Conv) -> Int64:
+    dims, widths = layer.dims, layer.widths
+    return np.array(
+        [
+            dims["N"], dims["K"], dims["C"], widths.weights, widths.inputs, widths.outputs,
+            widths.psums, layer.groups, layer.has_weights,
+        ],
+        dtype=np.int64,
+    )  # fmt: skip
+
+
+def _machine_numbers(machine: Machine, objective: str) -> Int64:
+    pe, rates = machine.pe, machine.rates
+    if isinstance(pe, SpatialArray):
+        array = [0, 0, 0, 0, *pe.unroll.model_dump().values()]
+    else:
+        array = [_KINDS[pe.dataflow], pe.rows, pe.cols, pe.overlap_folds, *([1] * 7)]
+    if rates is None:
+        ports = [0, 0, 0, 0]
+    elif isinstance(rates, int):
+        ports = [1, rates, 0, 0]
+    else:
+        ports = [3, rates.weights, rates.inputs, rates.outputs]
+    rate = machine.cycles_per_bit
+    wanted = (*OBJECTIVES, "space").index(objective)
+    return np.array(
+        [
+            *array, lanes(pe), *ports, rate.numerator, rate.denominator, machine.latency_cycles,
+            _BUFFERINGS[machine.buffering], *machine.capacities(), wanted,
+        ],
+        dtype=np.int64,
+    )  # fmt: skip

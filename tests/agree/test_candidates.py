@@ -1,0 +1,167 @@
+"""What the search for a layer's schedule says is what replay, block list and timeline count."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from cases import random_layer, share_of
+
+from accelsim.dataflow.schedule import RESIDENTS, Block
+from accelsim.hardware.format import OperandBytes, OperandRates, SpatialArray, SystolicArray, Unroll
+from accelsim.replay import replay
+from accelsim.timing.block_list import block_list
+from accelsim.timing.candidates import OBJECTIVES, Machine, best_candidate, sizes_of
+from accelsim.timing.pe_array import order_fault
+from accelsim.timing.pipeline import timeline
+
+
+def systolic(dataflow: str, rows: int, cols: int, overlap: bool = False) -> SystolicArray:
+    return SystolicArray.model_construct(
+        kind="systolic", rows=rows, cols=cols, dataflow=dataflow, overlap_folds=overlap,
+        local_bytes=None,
+    )  # fmt: skip
+
+
+def spatial(**unroll: int) -> SpatialArray:
+    whole = Unroll.model_construct(**{**dict.fromkeys("NKCPQRS", 1), **unroll})
+    return SpatialArray.model_construct(kind="spatial", unroll=whole, local_bytes=None)
+
+
+ARRAYS = [
+    systolic("os", 3, 2), systolic("os", 16, 16, True), systolic("ws", 4, 3, True),
+    systolic("ws", 12, 4), systolic("is", 3, 4), spatial(K=2, C=2), spatial(P=2, Q=2, R=2),
+]  # fmt: skip
+
+
+def random_machine(rng: random.Random) -> Machine:
+    sram = rng.choice((40, 100, 200, 500, 3000))
+    if rng.random() < 0.3:
+        sram = OperandBytes.model_construct(weights=sram, inputs=sram // 2, outputs=sram)
+    rate = rng.choice((0, Fraction(1, 8), Fraction(3, 16), Fraction(1, 64), Fraction(1, 2)))
+    buses = OperandRates.model_construct(weights=2, inputs=1, outputs=4)
+    return Machine(
+        pe=rng.choice(ARRAYS),
+        sram_bytes=sram,
+        rates=rng.choice((None, None, 4, buses)),
+        cycles_per_bit=Fraction(rate),
+        latency_cycles=rng.choice((0, 5, 40)) if rate else 0,
+        buffering=rng.choice(("single", "prefetch", "double")),
+    )
+
+
+@pytest.mark.parametrize("seed", range(share_of(300)))
+def test_the_choice_is_what_it_does(seed):
+    rng = random.Random(seed)
+    layer, machine = random_layer(rng), random_machine(rng)
+    residents = rng.choice((RESIDENTS, *((resident,) for resident in RESIDENTS)))
+    objective = rng.choice(OBJECTIVES)
+    found = best_candidate(layer, machine, objective=objective, residents=residents)
+    if found is None:
+        least = best_candidate(layer, machine, objective="space", residents=residents)
+        assert least.beyond_bits > 0
+        return
+    schedule = found.schedule
+    assert schedule.fault() is None
+    assert schedule.resident in residents
+    assert order_fault(machine.pe, schedule.order, schedule.block, schedule.dims) is None
+    done = replay(schedule)
+    assert done.correct
+    assert found.traffic == (
+        done.weights_read_words, done.inputs_read_words, done.outputs_write_words,
+        done.psums_read_words, done.psums_write_words,
+    )  # fmt: skip
+    if isinstance(machine.sram_bytes, int):
+        assert done.peak_bits == sum(found.held_bits) <= 8 * machine.sram_bytes
+    else:
+        sizes = machine.sram_bytes
+        assert done.peak_bits <= sum(found.held_bits)
+        for held, size in zip(
+            found.held_bits, (sizes.weights, sizes.inputs, sizes.outputs), strict=True
+        ):
+            assert held <= 8 * size
+    blocks = block_list(schedule, machine.pe, machine.rates)
+    run = timeline(
+        blocks.load_bits, blocks.compute_cycles, blocks.store_bits,
+        buffering=machine.buffering, cycles_per_byte=machine.cycles_per_bit,
+        latency_cycles=machine.latency_cycles, begins_tile=blocks.begins_tile,
+    )  # fmt: skip
+    assert len(blocks.compute_cycles) == found.blocks
+    assert (run.total_cycles, run.compute_cycles, run.dram_cycles) == (
+        found.total_cycles, found.compute_cycles, found.dram_cycles,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(share_of(150)))
+def test_more_is_never_slower_and_nothing_beats_its_bounds(seed):
+    """More SRAM, more bandwidth, less latency; prefetch against single in twice the SRAM."""
+    rng = random.Random(seed)
+    layer, machine = random_layer(rng), replace(random_machine(rng), sram_bytes=200)
+    found = best_candidate(layer, machine)
+    if found is None:
+        return
+    weights, inputs, outputs, read, written = found.traffic
+    widths = layer.widths
+    bits = weights * widths.weights + inputs * widths.inputs + outputs * widths.outputs
+    bits += (read + written) * widths.psums
+    assert found.total_cycles >= max(found.compute_cycles, bits * machine.cycles_per_bit)
+    for better in (
+        replace(machine, sram_bytes=300),
+        replace(machine, cycles_per_bit=machine.cycles_per_bit * Fraction(2, 3)),
+        replace(machine, latency_cycles=machine.latency_cycles // 2),
+        replace(machine, cycles_per_bit=Fraction(0), latency_cycles=0),
+    ):
+        faster = best_candidate(layer, better)
+        assert faster.total_cycles <= found.total_cycles
+        if not better.cycles_per_bit:
+            assert faster.total_cycles == faster.compute_cycles
+    if machine.buffering == "single":
+        same = replace(found.schedule, buffering="prefetch")
+        blocks = block_list(same, machine.pe, machine.rates)
+        ahead = timeline(
+            blocks.load_bits, blocks.compute_cycles, blocks.store_bits, buffering="prefetch",
+            cycles_per_byte=machine.cycles_per_bit, latency_cycles=machine.latency_cycles,
+            begins_tile=blocks.begins_tile,
+        )  # fmt: skip
+        assert ahead.total_cycles <= found.total_cycles
+    frugal = best_candidate(layer, machine, objective="traffic")
+    moved = [sum(each.traffic) for each in (frugal, found)]
+    if len({widths.weights, widths.inputs, widths.outputs, widths.psums}) == 1:
+        assert moved[0] <= moved[1]
+
+
+@pytest.mark.parametrize("seed", range(share_of(100)))
+def test_the_least_space_is_enough_and_a_bit_less_is_not(seed):
+    rng = random.Random(seed)
+    layer, machine = random_layer(rng), replace(random_machine(rng), sram_bytes=1)
+    least = best_candidate(layer, machine, objective="space")
+    size = -(-sum(least.held_bits) // 8)
+    assert best_candidate(layer, replace(machine, sram_bytes=size)) is not None
+    assert best_candidate(layer, replace(machine, sram_bytes=size - 1)) is None
+
+
+def test_a_block_that_divides_another_never_needs_more_sram():
+    for extent in (1, 7, 12, 64, 100):
+        for step in (1, 3, 16):
+            sizes = sizes_of(extent, step)
+            assert sizes[0] == (0,)
+            assert len(sizes[-1]) == extent
+            assert all(len(one) < len(other) for one, other in pairwise(sizes))
+    rng = random.Random(1)
+    for _ in range(share_of(60)):
+        layer = random_layer(rng)
+        # with prefetch a tile of one block has no next one to hold, a tile of two has
+        machine = replace(random_machine(rng), sram_bytes=None, buffering="single")
+        found = best_candidate(layer, machine)
+        block = found.schedule.block
+        dim = rng.choice("KCPQ")
+        extent = getattr(block, dim)
+        divisor = rng.choice([d for d in range(1, extent + 1) if extent % d == 0])
+        smaller = Block(**{d: divisor if d == dim else getattr(block, d) for d in "NKCPQRS"})
+        order = tuple(loop for loop in found.schedule.order if loop != dim)
+        order = found.schedule.order if found.schedule.order[-1:] == (dim,) else (*order, dim)
+        less = replace(found.schedule, block=smaller, order=order)
+        assert replay(less).peak_bits <= sum(found.held_bits)
