@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from accelsim.dataflow.schedule import Block, Schedule
     from accelsim.dataflow.schedule_file import from_yaml, to_yaml
     from accelsim.frontiers import frontier
+    from accelsim.hardware.accelerator import Accelerator, load_accelerator
     from accelsim.mappings import mapping
     from accelsim.report.explain import explain
+    from accelsim.runs import run
     from accelsim.simulate import min_sram
     from accelsim.spec import InputError
     from accelsim.verify import replay
     from accelsim.workload.network import Network, load_network
 
 _HOME = {
+    "Accelerator": "accelsim.hardware.accelerator",
     "Block": "accelsim.dataflow.schedule",
     "Loop": "accelsim.dataflow.loopnest",
     "Mapping": "accelsim.dataflow.loopnest",
@@ -42,13 +45,16 @@ _HOME = {
     "explain": "accelsim.report.explain",
     "frontier": "accelsim.frontiers",
     "from_yaml": "accelsim.dataflow.schedule_file",
+    "load_accelerator": "accelsim.hardware.accelerator",
     "load_network": "accelsim.workload.network",
     "mapping": "accelsim.mappings",
     "min_sram": "accelsim.simulate",
     "replay": "accelsim.verify",
+    "run": "accelsim.runs",
     "to_yaml": "accelsim.dataflow.schedule_file",
 }
 __all__ = [
+    "Accelerator",
     "Block",
     "InputError",
     "Loop",
@@ -60,10 +66,12 @@ __all__ = [
     "explain",
     "from_yaml",
     "frontier",
+    "load_accelerator",
     "load_network",
     "mapping",
     "min_sram",
     "replay",
+    "run",
     "to_yaml",
 ]
 

@@ -114,8 +114,9 @@ def _min_sram(given: Namespace) -> int:
 
 
 def _frontier(given: Namespace) -> int:
-    from accelsim.frontiers import TooLittleSram, frontier
+    from accelsim.frontiers import frontier
     from accelsim.report.frontier_tables import frontier_assumptions, frontier_text
+    from accelsim.simulate import TooLittleSram
     from accelsim.spec import shipped_names
 
     if bool(given.networks) == given.all:
@@ -159,6 +160,36 @@ def _frontier(given: Namespace) -> int:
     return code
 
 
+def _run_networks(given: Namespace) -> int:
+    from accelsim.report.run_tables import run_assumptions, run_text
+    from accelsim.runs import run
+    from accelsim.simulate import TooLittleSram
+    from accelsim.spec import shipped_names
+
+    if bool(given.networks) == given.all:
+        raise UsageError("accelsim run: name networks, or --all")
+    picture = _picture(given)
+    names = shipped_names("networks") if given.all else given.networks
+    devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
+    options = ("objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram")
+    try:
+        found = run(names, devices, **{name: getattr(given, name) for name in options})
+    except TooLittleSram as error:
+        return _say(f"accelsim run: {error}", 3)
+    chosen = _format(given)
+    if picture:
+        from accelsim.report.plots import plot, save
+
+        save(plot(found), given.output)
+        _say(f"wrote {given.output}")
+    elif chosen == "table":
+        _write(run_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, chosen), given.output)
+        _say(run_assumptions(found))
+    return 0
+
+
 def _mapping(given: Namespace) -> int:
     """What a user's mapping of one layer needs and moves."""
     from accelsim.mappings import mapping
@@ -185,7 +216,7 @@ def _picture(given: Namespace) -> bool:
     """Whether `-o` names a picture; raises UsageError for `--panels` without one."""
     ending = os.path.splitext(given.output or "")[1].lower()
     picture = ending in (".png", ".svg", ".pdf") and not given.format
-    if given.panels and not picture:
+    if getattr(given, "panels", False) and not picture:
         raise UsageError("accelsim frontier: --panels is for pictures; add -o FILE.png")
     return picture
 
@@ -224,8 +255,8 @@ def _explain(given: Namespace) -> int:
         found: Any = explain(given.network, given.layer, **_search(given))
         schedule = found.need.schedule
     else:
-        from accelsim.frontiers import TooLittleSram
         from accelsim.report.tile_nest import explain_at
+        from accelsim.simulate import TooLittleSram
 
         try:
             found = explain_at(given.network, given.layer, given.sram, **_search(given))
@@ -427,6 +458,12 @@ def _help() -> str:
 
 
 COMMANDS = {
+    "run": _Command(
+        "NET... -a ACC",
+        "a network on an accelerator: cycles, traffic",
+        options.add_run,
+        _run_networks,
+    ),
     "min-sram": _Command(
         "NET...", "least SRAM to move every word once", options.add_min_sram, _min_sram
     ),

@@ -12,7 +12,7 @@ from accelsim.claims import Claim, Claims, LayerClaims, box_claims, layer_claims
 from accelsim.dataflow.frontier import Frontier
 from accelsim.dataflow.schedule import ONE_MAC, RESIDENTS, Block, Buffering, Resident
 from accelsim.results import LazyRows, Result, Row
-from accelsim.simulate import chosen_layers, refuse_repeated, result_meta
+from accelsim.simulate import TooLittleSram, chosen_layers, refuse_repeated, result_meta
 from accelsim.spec import InputError
 from accelsim.staircase import at_size, bounds, gap, limits, staircase
 from accelsim.units import format_bytes, quote
@@ -21,10 +21,6 @@ from accelsim.workload.network import Network, load_network
 
 Convention = Literal["exact", "padded", "orojenesis"]
 CONVENTIONS: tuple[Convention, ...] = ("exact", "padded", "orojenesis")
-
-
-class TooLittleSram(InputError):
-    """A layer runs with no schedule at the size that is asked; the line says what would do."""
 
 
 @dataclass(frozen=True)

@@ -72,12 +72,7 @@ def add_output(parser: Parser, formats: Sequence[str] = FORMATS) -> None:
 def add_search(parser: Parser) -> None:
     """What decides a layer's schedule and how wide its words are."""
     option = parser.add_argument
-    option(
-        "--resident",
-        type=_one_of("weights", "inputs", "outputs"),
-        metavar="weights|inputs|outputs",
-        help="only schedules that keep this operand",
-    )
+    _add_resident(parser)
     option(
         "--block",
         type=_typed(parse_block),
@@ -92,6 +87,21 @@ def add_search(parser: Parser) -> None:
         metavar="single|prefetch|double",
         help="prefetch: the next step's words are there too; double: everything twice",
     )
+    _add_widths(parser)
+
+
+def _add_resident(parser: Parser) -> None:
+    parser.add_argument(
+        "--resident",
+        type=_one_of("weights", "inputs", "outputs"),
+        metavar="weights|inputs|outputs",
+        help="only schedules that keep this operand",
+    )
+
+
+def _add_widths(parser: Parser) -> None:
+    """How large a network's words and inputs are."""
+    option = parser.add_argument
     option("--batch", type=_whole_to(MAX_EXTENT), metavar="N", help="images (default: the file's)")
     option("--bits", type=_whole_to(MAX_BITS), metavar="BITS", help="width of every operand's word")
     option("--psum-bits", type=_whole_to(MAX_BITS), metavar="BITS", help="width of a partial sum")
@@ -161,6 +171,37 @@ def add_frontier(parser: Parser) -> None:
     )
     add_output(parser)
     add_panels(parser)
+
+
+def add_run(parser: Parser) -> None:
+    """Options of `run`."""
+    add_networks(parser, "*")
+    option = parser.add_argument
+    option("--all", action="store_true", help="all shipped networks")
+    option(
+        "-a",
+        "--accelerator",
+        action="append",
+        required=True,
+        metavar="ACC",
+        help="shipped name or YAML file (repeatable); all: every shipped one",
+    )
+    option(
+        "--objective",
+        type=_one_of("cycles", "traffic"),
+        default="cycles",
+        metavar="cycles|traffic",
+        help="what each layer's schedule is chosen for (default: cycles)",
+    )
+    option(
+        "--sram",
+        type=_typed(parse_bytes),
+        metavar="SIZE",
+        help="one shared SRAM of this size in place of the accelerator's",
+    )
+    _add_resident(parser)
+    _add_widths(parser)
+    add_output(parser)
 
 
 def add_panels(parser: Parser) -> None:

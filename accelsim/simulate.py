@@ -30,6 +30,10 @@ from accelsim.workload.network import Network, Node, load_network
 _WEIGHTED = ("conv", "deconv", "fc", "matmul")
 
 
+class TooLittleSram(InputError):
+    """A layer runs with no schedule at the size that is asked; the line says what would do."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerNeed:
     """Least SRAM for once-only traffic of a layer, its schedule, and what stands beside it.

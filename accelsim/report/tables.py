@@ -17,7 +17,8 @@ MARK = "<-"
 """Stands beside the limiting layer, for whoever sees no bold type."""
 _TEXT_COLUMNS = (
     "layer", "network", "op", "stays", "why", "limiting layer", "input", "source",
-    "accelerator", "buffering", "result", "agrees", "order", "tiles",
+    "accelerator", "buffering", "result", "agrees", "order", "tiles", "block",
+    "slowest layer",
 )  # fmt: skip
 _MAY_FOLD = ("why", "source", "order", "tiles")
 _SAID_BY_WHY = ("stays", "W", "I", "O")

@@ -13,6 +13,7 @@ from accelsim.units import did_you_mean, quote
 from accelsim.workload.format import (
     MAX_EXTENT,
     MAX_WORDS,
+    BitWidths,
     Layer,
     NetworkFile,
     UpsampleLayer,
@@ -115,11 +116,13 @@ def load_network(
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
+    word_bits: BitWidths | None = None,
 ) -> Network:
     """Load a network by its shipped name or its file.
 
     `batch` and `input` (C, H, W) replace the file's; `input` needs a fully convolutional network.
-    `bits` (all operands, or some by name) and `psum_bits` come before the file's widths.
+    `bits` (all operands, or some by name) and `psum_bits` come before the file's widths,
+    `word_bits`, an accelerator's, after them.
     Raises InputError, whose text is one line, for any fault of the file or the arguments.
     """
     path = find_shipped("networks", str(name_or_path))
@@ -127,7 +130,7 @@ def load_network(
     file = parse(document, NetworkFile)
     if batch is not None:
         batch = whole_option("batch", batch, MAX_EXTENT)
-    widths = WidthChoice(file.bits, bits, psum_bits)
+    widths = WidthChoice(file.bits, bits, psum_bits, word_bits)
     links = _link(document, file)
     shape = None
     if file.input is not None:

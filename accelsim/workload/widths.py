@@ -1,4 +1,4 @@
-"""Which width an operand has: command line, then layer, then network, then 8 bits."""
+"""Which width an operand has: command line, layer, network, accelerator, then 8 bits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ BITS = 8
 
 
 class WidthChoice:
-    """Widths of a layer: command line, then layer, then network, then 8 bits."""
+    """Widths of a layer: command line, then layer, then network, then accelerator, then 8 bits."""
 
     def __init__(
-        self, network: BitWidths | None, bits: int | Mapping[str, int] | None, psums: int | None
+        self,
+        network: BitWidths | None,
+        bits: int | Mapping[str, int] | None,
+        psums: int | None,
+        word_bits: BitWidths | None = None,
     ) -> None:
         operands = tuple(BitWidths.model_fields)
         given = {} if bits is None else bits
@@ -32,7 +36,7 @@ class WidthChoice:
         }
         if psums is not None:
             self._first["psums"] = whole_option("psum_bits", psums, MAX_BITS)
-        self._network = _given(network)
+        self._network = {**_given(word_bits), **_given(network)}
         self.default_used = False
         self._plain: Widths | None = None
 

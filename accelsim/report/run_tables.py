@@ -1,0 +1,124 @@
+"""Tables of `run`: every layer of one network on one accelerator, or a line for each pair."""
+
+from __future__ import annotations
+
+from accelsim.report.tables import Column, column_text, kib_text, show_cell, widths_text
+from accelsim.results import Row
+from accelsim.runs import RunResult
+from accelsim.units import format_bytes, format_count
+
+
+def run_text(result: RunResult, terminal_columns: int | None = None) -> str:
+    """Return the table of `run` with the answer and its assumptions below.
+
+    A row per layer of one network on one accelerator, else a row per network and accelerator.
+    """
+    columns, rows, below, marked = _LAYER_COLUMNS, list(result.table), _answer(result), None
+    if not below:
+        columns, rows = _PAIR_COLUMNS, summaries(result)
+    elif rows:
+        marked = [row["layer"] for row in rows].index(result.summary["slowest_layer"])
+    return column_text(columns, rows, marked, [*below, run_assumptions(result)], terminal_columns)
+
+
+def summaries(result: RunResult) -> list[Row]:
+    """A row per accelerator and network with what its layers come to."""
+    each = result.summary.get("accelerators", {result.accelerators[0].name: result.summary})
+    return [
+        {"accelerator": device, "network": network, **found}
+        for device, of_device in each.items()
+        for network, found in of_device.get("networks", {_only(result): of_device}).items()
+    ]
+
+
+def _only(result: RunResult) -> str:
+    return result.networks[0].name
+
+
+def run_assumptions(result: RunResult) -> str:
+    """One line: buffering, widths, what DRAM is taken to be."""
+    devices = result.accelerators
+    layers = {each.layer for each in result.runs}
+    widths = widths_text(
+        {layer.widths for layer in layers if layer.macs} or {layer.widths for layer in layers},
+        result.networks,
+    )
+    parts = [f"buffering {result.meta['buffering']}", widths]
+    if all(device.dram is None for device in devices):
+        parts.append("unlimited DRAM, as none is given")
+    elif len(devices) == 1:
+        parts.append("DRAM at its peak whenever it streams")
+    else:
+        parts.append("DRAM at its peak whenever it streams, unlimited where none is given")
+    return f"Counted with convention exact, {', '.join(parts)}."
+
+
+def _answer(result: RunResult) -> list[str]:
+    """What one network on one accelerator comes to."""
+    found = result.summary
+    if "total_cycles" not in found:
+        return []
+    device, seconds = result.accelerators[0], found["seconds"]
+    moved = found["dram_read_bytes"] + found["dram_write_bytes"]
+    speed = f"{_si(seconds, 's')} at {format_count(device.clock_hz)}Hz"
+    lines = [
+        f"{_only(result)} takes {found['total_cycles']:,} cycles on {device.name} ({speed}); "
+        f"the PEs work at {100 * found['utilization_x']:.1f} % of their peak. "
+        f"{found['slowest_layer']} (<-) takes longest.",
+        f"{found['stall_cycles']:,} of them stall. {moved / 1e6:,.2f} MB cross the chip edge, "
+        f"{found['dram_x']:.3f} times the compulsory.",
+    ]
+    if device.dram:
+        needed = found["needed_bandwidth_bytes_per_s"]
+        lines.append(
+            f"That is {found['avg_bandwidth_bytes_per_s'] / 1e9:.2f} GB/s of "
+            f"{device.dram.peak_bytes_per_s / 1e9:.2f}; without stalls it would be "
+            f"{needed / 1e9:.2f}."
+        )
+    size = format_bytes(int(found["sram_bytes"]))
+    has = format_bytes(device.sram_total_bytes)
+    lines.append(f"SRAM holds at most {size} of {has} ({found['largest_layer']}).")
+    return lines
+
+
+def _si(value: float, unit: str) -> str:
+    for name, scale in (("", 1.0), ("m", 1e-3), ("u", 1e-6)):
+        if value >= scale:
+            return f"{value / scale:.4g} {name}{unit}"
+    return f"{value / 1e-9:.4g} n{unit}"
+
+
+def _rate(name: str) -> Column:
+    label = {"avg": "GB/s", "needed": "needed"}[name]
+    column = f"{name}_bandwidth_bytes_per_s"
+    return label, lambda row: f"{int(row[column]) / 1e9:,.2f}"
+
+
+_TIMES: list[Column] = [
+    ("cycles", show_cell("total_cycles")),
+    ("stall", show_cell("stall_cycles")),
+    ("PEs", lambda row: f"{100 * float(row['utilization_x']):.1f}%"),
+    (
+        "MB",
+        lambda row: f"{(int(row['dram_read_bytes']) + int(row['dram_write_bytes'])) / 1e6:,.2f}",
+    ),
+    ("times", lambda row: f"{float(row['dram_x']):.2f}x"),
+    _rate("avg"),
+    _rate("needed"),
+    ("KiB", kib_text("sram_bytes")),
+]
+_LAYER_COLUMNS: list[Column] = [
+    ("layer", show_cell("layer")),
+    ("op", show_cell("op")),
+    *_TIMES,
+    ("stays", show_cell("resident")),
+    ("tiles", show_cell("tile")),
+    ("block", show_cell("block")),
+]
+_PAIR_COLUMNS: list[Column] = [
+    ("accelerator", show_cell("accelerator")),
+    ("network", show_cell("network")),
+    ("ms", lambda row: f"{1000 * float(row['seconds']):,.3f}"),
+    *_TIMES,
+    ("slowest layer", show_cell("slowest_layer")),
+]

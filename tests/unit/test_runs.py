@@ -1,0 +1,125 @@
+"""What `run` reports: rows that add up, widths by their order, refusals that say what would do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import accelsim
+from accelsim.hardware.accelerator import load_accelerator
+from accelsim.runs import run
+from accelsim.simulate import TooLittleSram
+from accelsim.spec import InputError
+
+COLUMNS = (
+    "network layer op resident tile block sram_bytes dram_read_bytes dram_write_bytes dram_x macs "
+    "compute_cycles dram_cycles stall_cycles total_cycles utilization_x avg_bandwidth_bytes_per_s "
+    "needed_bandwidth_bytes_per_s energy_pj"
+).split()
+
+
+@pytest.fixture(scope="module")
+def found():
+    return run("resnet18", "systolic_os_16x16")
+
+
+def test_columns_and_sums(found):
+    assert found.columns[: len(COLUMNS)] == COLUMNS
+    for name in ("macs", "compute_cycles", "stall_cycles", "total_cycles", "dram_read_bytes"):
+        assert found.summary[name] == sum(row[name] for row in found.table)
+    for row in found.table:
+        assert row["stall_cycles"] == row["total_cycles"] - row["compute_cycles"] >= 0
+        assert row["sram_bytes"] <= 256 * 1024
+        assert row["dram_x"] >= 1
+        moved = row["dram_read_bytes"] + row["dram_write_bytes"]
+        assert row["avg_bandwidth_bytes_per_s"] == round(moved * 10**9 / row["total_cycles"])
+        assert row["avg_bandwidth_bytes_per_s"] <= 19.2e9
+        assert row["needed_bandwidth_bytes_per_s"] == round(moved * 10**9 / row["compute_cycles"])
+        assert row["utilization_x"] == round(row["macs"] / (256 * row["total_cycles"]), 6)
+
+
+def test_layers_that_are_alike_run_alike(found):
+    same = [
+        row for row in found.table if row["layer"].startswith("layer1.") and row["op"] == "conv"
+    ]
+    assert len(same) == 4
+    assert len({row["total_cycles"] for row in same}) == 1
+    runs = dict(zip((row["layer"] for row in found.table), found.runs, strict=True))
+    assert runs["layer1.1.conv2"].schedule.layer.name == "layer1.1.conv2"
+
+
+def test_exported():
+    device = accelsim.load_accelerator("diannao")
+    assert accelsim.run("alexnet", device, layer="conv1").table[0]["layer"] == "conv1"
+
+
+def test_widths_command_line_layer_network_accelerator(tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "name: net\ninput: {C: 4, H: 8, W: 8}\nbits: {weights: 4}\nlayers:\n"
+        "  - {name: one, op: conv, K: 4, R: 3, S: 3}\n"
+        "  - {name: two, op: conv, K: 4, R: 3, S: 3, bits: {inputs: 16}}\n"
+    )
+    first, second = run(path, "tpu_v1").runs
+    assert first.layer.widths == replace(first.layer.widths, weights=4, inputs=8, psums=32)
+    assert second.layer.widths.inputs == 16
+    asked = run(path, "tpu_v1", bits=2, psum_bits=24).runs
+    assert asked[1].layer.widths == replace(asked[1].layer.widths, weights=2, inputs=2, psums=24)
+
+
+def test_does_not_fit_says_what_would():
+    with pytest.raises(TooLittleSram) as refused:
+        run("alexnet", "systolic_os_16x16", layer="conv1", sram=300)
+    line = str(refused.value)
+    assert line == (
+        "conv1 does not fit systolic_os_16x16: weights need 242 bytes, all operands share 300; "
+        "488 bytes of SRAM would do"
+    )
+    assert run("alexnet", "systolic_os_16x16", layer="conv1", sram=488).table
+    with pytest.raises(TooLittleSram):
+        run("alexnet", "systolic_os_16x16", layer="conv1", sram=487)
+
+
+def test_an_operand_s_own_buffer_is_named():
+    device = load_accelerator("diannao")
+    small = device.sram_bytes.model_copy(update={"inputs": 100})
+    with pytest.raises(TooLittleSram, match=r"inputs need .* bytes, their buffer has 100; weights"):
+        run("alexnet", replace(device, sram_bytes=small), layer="conv1")
+
+
+def test_a_stream_that_does_not_fit():
+    with pytest.raises(TooLittleSram, match=r"all operands share 2; 10 bytes of SRAM would do"):
+        run("resnet18", "systolic_os_16x16", layer="layer1.0.add", sram=2)
+    assert run("resnet18", "systolic_os_16x16", layer="layer1.0.add", sram=10).table
+
+
+def test_faults_of_arguments():
+    with pytest.raises(InputError, match="objective: `speed` is not known"):
+        run("alexnet", "tpu_v1", objective="speed")
+    with pytest.raises(InputError, match="several accelerators are named `tpu_v1`"):
+        run("alexnet", ["tpu_v1", "tpu_v1"])
+    with pytest.raises(InputError, match="none is given"):
+        run("alexnet", [])
+
+
+def test_traffic_moves_no_more_than_cycles():
+    fast, frugal = (
+        run("alexnet", "diannao", objective=objective) for objective in ("cycles", "traffic")
+    )
+    assert frugal.summary["dram_x"] <= fast.summary["dram_x"]
+    assert frugal.summary["total_cycles"] >= fast.summary["total_cycles"]
+
+
+def test_several_networks_and_accelerators():
+    both = run(["alexnet", "resnet18"], ["tpu_v1", "diannao"], layer="fc*")
+    each = both.summary["accelerators"]
+    assert list(each) == ["tpu_v1", "diannao"]
+    assert list(each["tpu_v1"]["networks"]) == ["alexnet", "resnet18"]
+    alone = run("alexnet", "diannao", layer="fc*")
+    assert each["diannao"]["networks"]["alexnet"] == alone.summary
+
+
+def test_unlimited_dram_never_stalls():
+    found = run("resnet18", "shidiannao")
+    assert found.summary["stall_cycles"] == 0
