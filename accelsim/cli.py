@@ -139,13 +139,7 @@ def _frontier(given: Namespace) -> int:
 
         with replay_progress() as progress:
             found = verify_frontier(found, progress=progress)
-        ran = f"{found.summary['rows_agreed']} of {found.summary['rows']} rows ran exactly as said"
-        if found.summary["replay_agrees"]:
-            _say(f"Replayed: {ran}.")
-        else:
-            first = next(row for row in found.table if row["replay_agrees"] == "no")
-            where = f"{first['layer']} at {first['sram_bytes']:,} bytes is the first"
-            code = _say(f"accelsim frontier: replay disagrees: only {ran}; {where}", 3)
+        code = _tell_rows("frontier", found)
     chosen = _format(given)
     if picture:
         from accelsim.report.plots import plot, save
@@ -176,6 +170,14 @@ def _run_networks(given: Namespace) -> int:
         found = run(names, devices, **{name: getattr(given, name) for name in options})
     except TooLittleSram as error:
         return _say(f"accelsim run: {error}", 3)
+    code = 0
+    if given.replay:
+        from accelsim.report.progress import replay_progress
+        from accelsim.verify import verify_run
+
+        with replay_progress() as progress:
+            found = verify_run(found, progress=progress)
+        code = _tell_rows("run", found)
     chosen = _format(given)
     if picture:
         from accelsim.report.plots import plot, save
@@ -187,7 +189,7 @@ def _run_networks(given: Namespace) -> int:
     else:
         _write(_encoded(found, chosen), given.output)
         _say(run_assumptions(found))
-    return 0
+    return code
 
 
 def _mapping(given: Namespace) -> int:
@@ -356,6 +358,16 @@ def _tell_agreement(command: str, counted: Verified) -> int:
         need = f"{-(-int(first['counted_sram_bits']) // 8):,} bytes"
         return _say(f"accelsim {command}: {where} does not fit; {need} are needed", 3)
     return _say(f"accelsim {command}: replay disagrees: only {ran}; {where} is the first", 3)
+
+
+def _tell_rows(command: str, found: Result) -> int:
+    """Say how the replay of rows went; 3 if one did not run as said."""
+    ran = f"{found.summary['rows_agreed']} of {found.summary['rows']} rows ran exactly as said"
+    if found.summary["replay_agrees"]:
+        return _say(f"Replayed: {ran}.")
+    first = next(row for row in found.table if row["replay_agrees"] == "no")
+    where = f"{first['layer']} at {first['sram_bytes']:,} bytes is the first"
+    return _say(f"accelsim {command}: replay disagrees: only {ran}; {where}", 3)
 
 
 def _search(given: Namespace) -> dict[str, Any]:

@@ -199,6 +199,11 @@ def add_run(parser: Parser) -> None:
         metavar="SIZE",
         help="one shared SRAM of this size in place of the accelerator's",
     )
+    option(
+        "--replay",
+        action="store_true",
+        help="execute every layer and add what was counted; exit with 3 if it differs",
+    )
     _add_resident(parser)
     _add_widths(parser)
     add_output(parser)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from accelsim import __version__
 from accelsim.claims import Claim
@@ -18,6 +18,7 @@ from accelsim.frontiers import FrontierResult
 from accelsim.replay import DoesNotFit, Replayed, replay_stream
 from accelsim.replay import replay as execute
 from accelsim.results import Result, Row
+from accelsim.runs import LayerRun, RunResult
 from accelsim.simulate import LayerNeed, MinSram, min_sram
 from accelsim.workload.layer import Layer, Stream
 from accelsim.workload.network import Network
@@ -112,6 +113,68 @@ def verify_frontier(
     return changed(claimed, table=tuple(table), summary={**claimed.summary, **more})
 
 
+def verify_run(claimed: RunResult, *, seed: int = 0, progress: Progress | None = None) -> RunResult:
+    """Execute every layer's schedule within exactly its SRAM and add what was counted.
+
+    Where operands have buffers of their own, and where words only pass by in chunks, the SRAM that
+    is counted may be less than what is claimed, never more. Layers that differ only in name run
+    once an accelerator.
+    """
+    known: dict[tuple[str, Layer], Row] = {}
+    apart = {device.name: not isinstance(device.sram_bytes, int) for device in claimed.accelerators}
+    buffering = {device.name: device.buffering for device in claimed.accelerators}
+    table = []
+    for row, run in zip(claimed.table, claimed.runs, strict=True):
+        device = str(row["accelerator"])
+        key = device, changed(run.layer, name="")
+        if key not in known:
+            tell = _teller(progress, str(row["layer"]), run.layer.useful_macs)
+            at_most = apart[device] or not run.layer.macs
+            known[key] = _counted_run(run, at_most, cast(Buffering, buffering[device]), seed, tell)
+        table.append({**row, **known[key]})
+    agreed = sum(row["replay_agrees"] == "yes" for row in table)
+    more = {"replay_agrees": agreed == len(table), "rows": len(table), "rows_agreed": agreed}
+    return changed(claimed, table=tuple(table), summary={**claimed.summary, **more})
+
+
+def _counted_run(
+    run: LayerRun,
+    at_most: bool,
+    buffering: Buffering,
+    seed: int,
+    tell: Callable[[int], None] | None,
+) -> Row:
+    """What the execution of a layer counted, and whether it is what its row says."""
+    claimed = sum(run.choice.held_bits)
+    try:
+        if run.schedule is None:
+            assert isinstance(run.layer, Stream)
+            done = replay_stream(run.layer, claimed, buffering)
+        else:
+            done = execute(run.schedule, claimed, seed=seed, progress=tell)
+    except DoesNotFit as error:
+        return _counts(error.bits, (0, 0, 0, 0, 0), False)
+    moved = _words_of(done)
+    agrees = done.correct and done.macs == run.layer.useful_macs and moved == run.choice.traffic
+    return _counts(done.peak_bits, moved, agrees and (at_most or done.peak_bits == claimed))
+
+
+def _words_of(done: Replayed) -> tuple[int, int, int, int, int]:
+    return (
+        done.weights_read_words, done.inputs_read_words, done.outputs_write_words,
+        done.psums_read_words, done.psums_write_words,
+    )  # fmt: skip
+
+
+def _counts(bits: int, moved: tuple[int, ...], agrees: bool) -> Row:
+    names = ("weights_read", "inputs_read", "outputs_write", "psums_read", "psums_write")
+    return {
+        "counted_sram_bits": bits,
+        **{f"counted_{name}_words": n for name, n in zip(names, moved, strict=True)},
+        "replay_agrees": "yes" if agrees else "no",
+    }
+
+
 def _counted_claim(
     claim: Claim, buffering: Buffering, seed: int, tell: Callable[[int], None] | None
 ) -> Row:
@@ -123,20 +186,10 @@ def _counted_claim(
         else:
             done = execute(claim.schedule, claim.point.bits, seed=seed, progress=tell)
     except DoesNotFit as error:
-        bits, moved, right = error.bits, (0, 0, 0, 0, 0), False
-    else:
-        bits, right = done.peak_bits, done.correct and done.macs == claim.layer.useful_macs
-        moved = (
-            done.weights_read_words, done.inputs_read_words, done.outputs_write_words,
-            done.psums_read_words, done.psums_write_words,
-        )  # fmt: skip
-    agrees = right and bits == claim.point.bits and moved == claim.traffic
-    names = ("weights_read", "inputs_read", "outputs_write", "psums_read", "psums_write")
-    return {
-        "counted_sram_bits": bits,
-        **{f"counted_{name}_words": n for name, n in zip(names, moved, strict=True)},
-        "replay_agrees": "yes" if agrees else "no",
-    }
+        return _counts(error.bits, (0, 0, 0, 0, 0), False)
+    bits, moved = done.peak_bits, _words_of(done)
+    right = done.correct and done.macs == claim.layer.useful_macs
+    return _counts(bits, moved, right and bits == claim.point.bits and moved == claim.traffic)
 
 
 def replay_file(path: str | Path, sram_bytes: int | None = None) -> Verified:

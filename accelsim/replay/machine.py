@@ -197,52 +197,63 @@ def finish(entries, leaves, left, fate, data, limits, mode, state):  # type: ign
     if state[HELD] >= 0:
         leaf = state[HELD : HELD + 5].copy()
         state[HELD] = -1
-        _compute(_words(entries, leaves, leaf), left, fate, data, limits, mode, state)
+        _compute(entries, leaves, leaf, left, fate, data, limits, mode, state)
     state[LATE] = 0
 
 
 @njit(cache=True)
 def _block(entries, leaves, leaf, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """A block comes up: fetch for it; its turn is now, or with prefetch after the one before."""
-    words = _words(entries, leaves, leaf)
-    _fetch(words, left, fate, mode, state)
+    _fetch(entries, leaves, leaf, left, fate, mode, state)
     if mode & PREFETCH == 0:
-        _compute(words, left, fate, data, limits, mode, state)
+        _compute(entries, leaves, leaf, left, fate, data, limits, mode, state)
         state[LATE] = 0  # gone with the block
         return
     if state[HELD] >= 0:
-        held = _words(entries, leaves, state[HELD : HELD + 5])
-        _compute(held, left, fate, data, limits, mode, state)
+        held = state[HELD : HELD + 5]
+        _compute(entries, leaves, held, left, fate, data, limits, mode, state)
     state[HELD : HELD + 5] = leaf
 
 
 @njit(cache=True)
-def _words(entries, leaves, leaf):  # type: ignore[no-untyped-def]
-    """Weight, input and output of each MAC of a block: (MACs, 3)."""
-    macs = 1
-    for axis in range(5):
-        macs *= leaves[axis, leaf[axis] + 1] - leaves[axis, leaf[axis]]
-    words = np.empty((macs, 3), dtype=np.int64)
-    n, k, c, y, x = leaf
+def _slices(leaves, leaf):  # type: ignore[no-untyped-def]
+    """How many (n, k, c) a block has; its MACs are listed for one of them at a time."""
+    count = 1
+    for axis in range(3):
+        count *= leaves[axis, leaf[axis] + 1] - leaves[axis, leaf[axis]]
+    return count
+
+
+@njit(cache=True)
+def _words(entries, leaves, leaf, part):  # type: ignore[no-untyped-def]
+    """Weight, input and output of each MAC of one slice of a block: (MACs, 3)."""
+    rows = leaves[3, leaf[3]], leaves[3, leaf[3] + 1]
+    cols = leaves[4, leaf[4]], leaves[4, leaf[4] + 1]
+    base = np.zeros(3, dtype=np.int64)
+    for axis in range(2, -1, -1):
+        first = leaves[axis, leaf[axis]]
+        count = leaves[axis, leaf[axis] + 1] - first
+        base += entries[first + part % count]
+        part //= count
+    words = np.empty(((rows[1] - rows[0]) * (cols[1] - cols[0]), 3), dtype=np.int64)
     mac = 0
-    for en in range(leaves[0, n], leaves[0, n + 1]):
-        for ek in range(leaves[1, k], leaves[1, k + 1]):
-            for ec in range(leaves[2, c], leaves[2, c + 1]):
-                for ey in range(leaves[3, y], leaves[3, y + 1]):
-                    for ex in range(leaves[4, x], leaves[4, x + 1]):
-                        for operand in range(3):
-                            words[mac, operand] = (
-                                entries[en, operand] + entries[ek, operand]
-                                + entries[ec, operand] + entries[ey, operand]
-                                + entries[ex, operand]
-                            )  # fmt: skip
-                        mac += 1
+    for y in range(rows[0], rows[1]):
+        for x in range(cols[0], cols[1]):
+            for operand in range(3):
+                words[mac, operand] = base[operand] + entries[y, operand] + entries[x, operand]
+            mac += 1
     return words
 
 
 @njit(cache=True)
-def _fetch(words, left, fate, mode, state):  # type: ignore[no-untyped-def]
+def _fetch(entries, leaves, leaf, left, fate, mode, state):  # type: ignore[no-untyped-def]
     """Fetch the block's weights, inputs and spilled psums that are not there."""
+    for part in range(_slices(leaves, leaf)):
+        _fetch_words(_words(entries, leaves, leaf, part), left, fate, mode, state)
+
+
+@njit(cache=True)
+def _fetch_words(words, left, fate, mode, state):  # type: ignore[no-untyped-def]
     weights, inputs, outputs = left
     spilled = fate[7]
     for w, i, o in words:
@@ -261,19 +272,22 @@ def _fetch(words, left, fate, mode, state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _compute(words, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
+def _compute(entries, leaves, leaf, left, fate, data, limits, mode, state):  # type: ignore[no-untyped-def]
     """The block's turn: room for fresh outputs, the sum of live bits, the MACs, the drops."""
     outputs = left[2]
-    for o in words[:, 2]:
-        if outputs[o] < 0:
-            outputs[o] = -outputs[o]
-            state[LIVE_O] += 1
+    slices = _slices(leaves, leaf)
+    for part in range(slices):
+        for o in _words(entries, leaves, leaf, part)[:, 2]:
+            if outputs[o] < 0:
+                outputs[o] = -outputs[o]
+                state[LIVE_O] += 1
     _weigh(limits, state)
     if state[OVERFLOW] > 0:
         return
     finished = 0
-    for w, i, o in words:
-        finished += _mac(w, i, o, left, fate, data, limits, mode, state)
+    for part in range(slices):
+        for w, i, o in _words(entries, leaves, leaf, part):
+            finished += _mac(w, i, o, left, fate, data, limits, mode, state)
     state[LATE] = finished
 
 
