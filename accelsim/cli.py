@@ -178,6 +178,8 @@ def _run_networks(given: Namespace) -> int:
         with replay_progress() as progress:
             found = verify_run(found, progress=progress)
         code = _tell_rows("run", found)
+    if given.trace or given.gantt:
+        _trace(given, found)
     chosen = _format(given)
     if picture:
         from accelsim.report.plots import plot, save
@@ -190,6 +192,21 @@ def _run_networks(given: Namespace) -> int:
         _write(_encoded(found, chosen), given.output)
         _say(run_assumptions(found))
     return code
+
+
+def _trace(given: Namespace, found: Any) -> None:
+    """Write when each block runs, as CSV or as a picture."""
+    from accelsim.traces import trace
+
+    if given.trace:
+        _write(trace(found, given.first).to_csv(), given.trace)
+        _say(f"wrote {given.trace}")
+    if given.gantt:
+        from accelsim.report.plots import save
+        from accelsim.report.run_plots import plot_trace
+
+        save(plot_trace(trace(found, given.first or 40)), given.gantt)
+        _say(f"wrote {given.gantt}")
 
 
 def _mapping(given: Namespace) -> int:
@@ -489,7 +506,7 @@ COMMANDS = {
         "NET LAYER", "the working behind one layer's need", options.add_explain, _explain
     ),
     "plot": _Command(
-        "FILE...", "a picture of what min-sram or frontier saved", options.add_plot, _plot
+        "FILE...", "a picture of what min-sram, frontier or run saved", options.add_plot, _plot
     ),
     "check": _Command(
         "FILE...", "say what a file holds, or what is wrong in it", options.add_files, _check

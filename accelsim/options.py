@@ -204,6 +204,10 @@ def add_run(parser: Parser) -> None:
         action="store_true",
         help="execute every layer and add what was counted; exit with 3 if it differs",
     )
+    option("--trace", metavar="FILE", help="write when each block is loaded, computed, stored, CSV")
+    option("--gantt", metavar="PICTURE", help="draw that for the first blocks")
+    option("--first", type=_whole_to(MAX_EXTENT), metavar="BLOCKS",
+           help="only so many blocks of --trace (default: all) and --gantt (40)")  # fmt: skip
     _add_resident(parser)
     _add_widths(parser)
     add_output(parser)
@@ -256,7 +260,7 @@ def add_plot(parser: Parser) -> None:
     """Options of `plot`."""
     parser.add_argument(
         "files", nargs="+", metavar="FILE",
-        help="JSON or CSV that min-sram or frontier wrote; several: their staircases, overlaid",
+        help="what min-sram, frontier or run wrote, JSON or CSV; several: staircases, overlaid",
     )  # fmt: skip
     add_panels(parser)
     parser.add_argument(

@@ -34,7 +34,7 @@ STYLE: Any = {
 
 
 def plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> Figure:
-    """Return the picture of a result of min-sram or of frontier; raises InputError for others.
+    """Return the picture of a result of min-sram, frontier or run; raises InputError for others.
 
     Several networks' frontiers are overlaid; `panels` gives each layer of one its own.
     """
@@ -42,6 +42,10 @@ def plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> 
         from accelsim.report.staircase_plots import plot_layers
 
         return plot_layers(result, width_inches=width_inches)
+    if "stall_cycles" in result.columns:
+        from accelsim.report.run_plots import plot_run
+
+        return plot_run(result, width_inches=width_inches)
     of_frontier = result.meta.get("command") == "frontier"
     if of_frontier and "networks" in result.summary:
         return plot_several([result], width_inches=width_inches)
@@ -114,7 +118,7 @@ def _by_network(result: Result) -> dict[str, list[Row]]:
     missing = [name for name in needed if name not in result.columns]
     if missing:
         raise InputError(
-            f"no column {missing[0]}; only results of min-sram and frontier have pictures"
+            f"no column {missing[0]}; only results of min-sram, frontier and run have pictures"
         )
     networks: dict[str, list[Row]] = {}
     for row in result.table:

@@ -77,7 +77,8 @@ class Choice:
     """A layer's schedule and what it does on a machine; words and cycles are the whole layer's.
 
     `held_bits` are those of weights, inputs, outputs: at the peak where SRAM is shared, each
-    operand's own most where it is not. `schedule` is None for words that only pass through.
+    operand's own most where it is not. Of words that pass through `in_chunks` (see `passing`) the
+    blocks are chunks; `schedule` is a pool's, and None where there is none to be had.
     """
 
     schedule: Schedule | None
@@ -89,6 +90,7 @@ class Choice:
     tiles: int
     blocks: int
     beyond_bits: int = 0
+    in_chunks: bool = False
 
     @property
     def sram_bytes(self) -> int:

@@ -49,9 +49,7 @@ def least_passing(layer: Layer, machine: Machine) -> Choice:
     schedule, own = _own_need(layer, machine)
     *_, chunks = _chunk_counts(layer)
     held = _held(layer, machine, own, chunks)
-    return Choice(
-        schedule, _traffic(layer), held, 0, 0, 0, 1, chunks, beyond_bits=_beyond(machine, held)
-    )
+    return Choice(schedule, _traffic(layer), held, 0, 0, 0, 1, chunks, _beyond(machine, held), True)
 
 
 def _rank(choice: Choice) -> tuple[int, int]:
@@ -102,6 +100,20 @@ def _beyond(machine: Machine, held: Bits) -> int:
 def _timed(
     layer: Layer, machine: Machine, schedule: Schedule | None, held: Bits, chunks: int
 ) -> Choice:
+    loads, computes, stores = chunk_list(layer, machine, chunks)
+    run = timeline(
+        loads, computes, stores,
+        buffering=machine.buffering, cycles_per_byte=machine.cycles_per_bit,
+        latency_cycles=machine.latency_cycles,
+    )  # fmt: skip
+    return Choice(
+        schedule, _traffic(layer), held, run.compute_cycles, run.dram_cycles, run.total_cycles,
+        tiles=1, blocks=chunks, in_chunks=True,
+    )  # fmt: skip
+
+
+def chunk_list(layer: Layer, machine: Machine, chunks: int) -> tuple[Int64, Int64, Int64]:
+    """Bits loaded, cycles, bits stored of each chunk: (chunks,) each."""
     inputs, outputs = (_parts(words, chunks) for words in layer.words[1:])
     steps = _parts(max(_steps(layer), layer.inputs_words, layer.outputs_words), chunks)
     computes = -(-steps // lanes(machine.pe))
@@ -112,15 +124,7 @@ def _timed(
             for read, written in kinds.T.tolist()
         ]
         computes = np.maximum(computes, np.array(least)[kind.ravel()])
-    run = timeline(
-        inputs * layer.widths.inputs, computes, outputs * layer.widths.outputs,
-        buffering=machine.buffering, cycles_per_byte=machine.cycles_per_bit,
-        latency_cycles=machine.latency_cycles,
-    )  # fmt: skip
-    return Choice(
-        schedule, _traffic(layer), held, run.compute_cycles, run.dram_cycles, run.total_cycles,
-        tiles=1, blocks=chunks,
-    )  # fmt: skip
+    return inputs * layer.widths.inputs, computes, outputs * layer.widths.outputs
 
 
 def _traffic(layer: Layer) -> tuple[int, int, int, int, int]:

@@ -19,7 +19,7 @@ ROWS = [
     ["crosslayer"],
     ["training"],
     ["simulate"],
-    ["claims", "staircase", "frontiers", "mappings", "runs", "sweep", "verify"],
+    ["claims", "staircase", "frontiers", "mappings", "runs", "traces", "sweep", "verify"],
     ["importers"],
     ["report"],
     ["options", "cli", "__main__", "__init__"],
