@@ -86,6 +86,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _min_sram(given: Namespace) -> int:
+    if given.accelerator:
+        return _stall_free(given)
+    for option in ("at", "latency"):
+        if getattr(given, option) is not None:
+            raise UsageError(f"accelsim min-sram: --{option} is for -a ACC, which says the array")
     from accelsim.report.tables import assumptions, limiting_row, min_sram_text
     from accelsim.simulate import min_sram
 
@@ -111,6 +116,36 @@ def _min_sram(given: Namespace) -> int:
     where = f"{limiting['network']} needs {format_bytes(need)} ({need:,} bytes)"
     most = f"more than {format_bytes(given.at_most)} ({given.at_most:,} bytes)"
     return _say(f"accelsim min-sram: {where} because of layer {limiting['layer']}, {most}", 3)
+
+
+def _stall_free(given: Namespace) -> int:
+    """The least SRAM on an accelerator that never stalls."""
+    from accelsim.report.run_tables import stall_free_text
+    from accelsim.stall_free import stall_free_sram
+
+    for option in ("families", "replay"):
+        if getattr(given, option):
+            raise UsageError(f"accelsim min-sram: -a goes without --{option}")
+    if given.block or given.buffering != "single":
+        raise UsageError("accelsim min-sram: -a says block and buffering; leave them out")
+    options = ("layer", "resident", "batch", "input", "bits", "psum_bits", "at")
+    asked = {name: getattr(given, name) for name in options}
+    found = stall_free_sram(given.networks, given.accelerator, latency_ns=given.latency, **asked)
+    chosen = _format(given)
+    if chosen == "table":
+        _write(stall_free_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, chosen), given.output)
+    first = next((row for row in found.table if not row["stall_free_sram_bytes"]), None)
+    if first is not None:
+        where = f"{first['network']} {first['layer']} stalls with any SRAM"
+        rate = f"{int(first['least_bandwidth_bytes_per_s']) / 1e9:.4g} GB/s"
+        return _say(f"accelsim min-sram: {where}: bandwidth bounds it, {rate} would do", 3)
+    need = max((int(row["stall_free_sram_bytes"]) for row in found.table), default=0)
+    if given.at_most is not None and need > given.at_most:
+        most = f"more than {format_bytes(given.at_most)} ({given.at_most:,} bytes)"
+        return _say(f"accelsim min-sram: {format_bytes(need)} ({need:,} bytes), {most}", 3)
+    return 0
 
 
 def _frontier(given: Namespace) -> int:

@@ -6,7 +6,15 @@ from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from accelsim.units import did_you_mean, parse_bytes, parse_choice, parse_whole, quote
+from accelsim.units import (
+    did_you_mean,
+    parse_bytes,
+    parse_bytes_per_s,
+    parse_choice,
+    parse_ns,
+    parse_whole,
+    quote,
+)
 
 FORMATS = ("table", "csv", "json")
 MAX_EXTENT = 2**20
@@ -121,6 +129,21 @@ def add_min_sram(parser: Parser) -> None:
     """Options of `min-sram`."""
     add_networks(parser, "+")
     add_search(parser)
+    parser.add_argument(
+        "-a",
+        "--accelerator",
+        metavar="ACC",
+        help="on this one's array and buffering: least SRAM that never stalls after the first fill",
+    )
+    parser.add_argument(
+        "--at",
+        type=_typed(parse_bytes_per_s),
+        metavar="RATE",
+        help="with -a: this DRAM bandwidth, for instance 25.6GB/s",
+    )
+    parser.add_argument(
+        "--latency", type=_typed(parse_ns), metavar="TIME", help="with -a: this DRAM latency, 100ns"
+    )
     parser.add_argument(
         "--at-most",
         type=_typed(parse_bytes),

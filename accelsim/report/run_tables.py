@@ -5,6 +5,7 @@ from __future__ import annotations
 from accelsim.report.tables import Column, column_text, kib_text, show_cell, widths_text
 from accelsim.results import Row
 from accelsim.runs import RunResult
+from accelsim.stall_free import StallFree
 from accelsim.units import format_bytes, format_count
 
 
@@ -29,6 +30,45 @@ def summaries(result: RunResult) -> list[Row]:
         for device, of_device in each.items()
         for network, found in of_device.get("networks", {_only(result): of_device}).items()
     ]
+
+
+def stall_free_text(result: StallFree, terminal_columns: int | None = None) -> str:
+    """Return the table of `min-sram -a` with the answer below."""
+    device, rows = result.accelerator, list(result.table)
+    assert device is not None
+    if not rows:
+        return "No layer has MACs.\n"
+    several = len(result.networks) > 1
+    columns = [("network", show_cell("network"))] * several + _STALL_COLUMNS
+    below = []
+    alone = {result.networks[0].name: result.summary}
+    for name, found in result.summary.get("networks", alone).items():
+        if found["stalling_layers"]:
+            count = len(found["stalling_layers"])
+            below.append(
+                f"{name} stalls on {device.name} with any SRAM: bandwidth bounds {count} of its "
+                f"layers; "
+                f"{format_bytes(found['once_only_sram_bytes'])} move every word once."
+            )
+        else:
+            below.append(
+                f"{name} never stalls on {device.name} after each layer's first fill with "
+                f"{_size(found['stall_free_sram_bytes'])}; {found['limiting_layer']} decides."
+            )
+    if device.dram:
+        rate = device.dram.peak_bytes_per_s / 1e9
+        dram = f"DRAM of {rate:g} GB/s and {device.latency_cycles} cycles of latency"
+    else:
+        dram = "unlimited DRAM"
+    below.append(
+        f"Layers with MACs, buffering {device.buffering}, {dram}; groups one after "
+        "another, each with its first fill."
+    )
+    return column_text(columns, rows, None, below, terminal_columns)
+
+
+def _size(count: int) -> str:
+    return f"{format_bytes(count)} ({count:,} bytes)"
 
 
 def _only(result: RunResult) -> str:
@@ -114,6 +154,18 @@ _LAYER_COLUMNS: list[Column] = [
     ("stays", show_cell("resident")),
     ("tiles", show_cell("tile")),
     ("block", show_cell("block")),
+]
+_NEED, _LEAST_RATE = "stall_free_sram_bytes", "least_bandwidth_bytes_per_s"
+_STALL_COLUMNS: list[Column] = [
+    ("layer", show_cell("layer")),
+    ("op", show_cell("op")),
+    ("once KiB", kib_text("once_only_sram_bytes")),
+    ("KiB", lambda row: kib_text(_NEED)(row) if row[_NEED] else "none"),
+    ("cycles", show_cell("total_cycles")),
+    _rate("needed"),
+    ("stays", show_cell("resident")),
+    ("block", show_cell("block")),
+    ("bound", lambda row: "" if row[_NEED] else f"{int(row[_LEAST_RATE]) / 1e9:.4g} GB/s would do"),
 ]
 _PAIR_COLUMNS: list[Column] = [
     ("accelerator", show_cell("accelerator")),

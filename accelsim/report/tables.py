@@ -18,7 +18,7 @@ MARK = "<-"
 _TEXT_COLUMNS = (
     "layer", "network", "op", "stays", "why", "limiting layer", "input", "source",
     "accelerator", "buffering", "result", "agrees", "order", "tiles", "block",
-    "slowest layer",
+    "slowest layer", "bound",
 )  # fmt: skip
 _MAY_FOLD = ("why", "source", "order", "tiles")
 _SAID_BY_WHY = ("stays", "W", "I", "O")

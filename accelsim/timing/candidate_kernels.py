@@ -29,13 +29,17 @@ N, K, C, WIDTH_W, WIDTH_I, WIDTH_O, WIDTH_P, GROUPS, HAS_WEIGHTS = range(9)
 KIND, ROWS, COLS, OVERLAPS, UNROLL, LANES, PORT, RATES = 0, 1, 2, 3, 4, 11, 12, 13
 BITS_NUMERATOR, BITS_DENOMINATOR, LATENCY, BUFFERING, CAPACITIES, OBJECTIVE = 16, 17, 18, 19, 20, 23
 SINGLE, PREFETCH, DOUBLE = 0, 1, 2
-CYCLES, TRAFFIC, SPACE = 0, 1, 2
-# places in `found`: what is compared, then what is told; SPACE compares bits beyond the capacity
+COMPULSORY = 24  # bits of a whole layer's words, each once
+CYCLES, TRAFFIC, SPACE, ONCE, STALL_FREE = 0, 1, 2, 3, 4
+# places in `found`: what is compared, then what is told. SPACE compares bits beyond the capacity;
+# ONCE is the least SRAM in which each word moves once, STALL_FREE likewise without IDLE cycles
+# and with transfers that take no longer than the array does
 TIME, MOVED, HELD, TILES = 0, 1, 2, 3
 HELD_W, HELD_I, HELD_O, COMPUTE, DRAM, BLOCKS, OVER = 4, 5, 6, 7, 8, 9, 10
 READ_W, READ_I, READ_P, WRITE_O, WRITE_P = 11, 12, 13, 14, 15
 FAMILY, N_SIZE, K_SIZE, C_SIZE, P_SIZE, Q_SIZE, STEP = 16, 17, 18, 19, 20, 21, 22
-FIELDS = 23
+IDLE = 23  # cycles in which the array waits, but for the first block of each tile
+FIELDS = 24
 OUTPUTS_STAY, INPUTS_STAY, WEIGHTS_STAY = 0, 1, 2
 PIECE_FIELDS, STEP_FIELDS = 7, 10
 _MOST_BLOCKS = 2**16
@@ -51,13 +55,17 @@ def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[
     best = np.zeros(FIELDS, np.int64)
     best[TIME] = -1
     now = np.zeros(FIELDS, np.int64)
-    ns, ks, cs = sizes[:3]
-    os = machine[KIND] == 1
+    ns, ks, cs, ps, qs = sizes
+    one = machine[OBJECTIVE] >= ONCE  # words of several tiles move again
+    n_sizes, k_sizes, c_sizes = (1, 1, 1) if one else (len(ns), len(ks), len(cs))
+    p_sizes, q_sizes = (1, 1) if one else (len(ps), len(qs))
+    if machine[KIND] == 1:
+        c_sizes = 1  # sums of `os` do not leave unfinished
     if families[OUTPUTS_STAY]:
-        for n in range(len(ns)):
-            for k in range(len(ks)):
-                for p in range(len(rows[1]) - 1):
-                    for q in range(len(cols[1]) - 1):
+        for n in range(n_sizes):
+            for k in range(k_sizes):
+                for p in range(p_sizes):
+                    for q in range(q_sizes):
                         if _too_slow(layer, machine, best, ns[n], ks[k], cs[0], p, q, rows, cols):
                             continue
                         for step in range(len(cs)):
@@ -65,10 +73,10 @@ def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[
                             if _outputs_stay(layer, machine, now, best, sizes, rows, cols):
                                 best[:] = now
     if families[INPUTS_STAY]:
-        for n in range(len(ns)):
-            for c in range(1 if os else len(cs)):  # sums of `os` do not leave unfinished
-                for p in range(len(rows[1]) - 1):
-                    for q in range(len(cols[1]) - 1):
+        for n in range(n_sizes):
+            for c in range(c_sizes):
+                for p in range(p_sizes):
+                    for q in range(q_sizes):
                         if _too_slow(layer, machine, best, ns[n], ks[0], cs[c], p, q, rows, cols):
                             continue
                         for step in range(len(ks)):
@@ -76,9 +84,9 @@ def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[
                             if _inputs_stay(layer, machine, now, best, sizes, rows, cols):
                                 best[:] = now
     if families[WEIGHTS_STAY]:
-        for k in range(len(ks)):
-            for c in range(1 if os else len(cs)):
-                for q in range(len(cols[1]) - 1):
+        for k in range(k_sizes):
+            for c in range(c_sizes):
+                for q in range(q_sizes):
                     if _too_slow(layer, machine, best, ns[0], ks[k], cs[c], 0, q, rows, cols):
                         continue
                     for step in range(len(steps[1]) - 1):
@@ -99,7 +107,7 @@ def _place(now, family, n, k, c, p, q, step):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _too_slow(layer, machine, best, n, k, c, p, q, rows, cols):  # type: ignore[no-untyped-def]
     """Whether tiles of such sizes move so much that whatever block they have is no better."""
-    if best[TIME] < 0 or machine[OBJECTIVE] == SPACE:
+    if best[TIME] < 0 or machine[OBJECTIVE] >= SPACE:
         return False
     row_fed, row_taps, row_ins, row_steps = _along(machine, rows, p, 3)
     col_fed, col_taps, col_ins, col_steps = _along(machine, cols, q, 4)
@@ -111,7 +119,8 @@ def _too_slow(layer, machine, best, n, k, c, p, q, rows, cols):  # type: ignore[
     bits *= layer[GROUPS]
     if machine[OBJECTIVE] == TRAFFIC:
         return bits > best[MOVED]
-    least = _transfer(machine, bits)
+    # rounded down, in floats: so many bits in one transfer are more than int64 may hold
+    least = int(0.999999 * bits * (machine[BITS_NUMERATOR] / machine[BITS_DENOMINATOR]))
     if machine[KIND] == 0 and layer[HAS_WEIGHTS]:  # cycles of tiles are products, too
         cycles = row_steps * col_steps * -(-layer[C] // machine[UNROLL + 2])
         cycles *= (n[0] - 1) * -(-n[1] // machine[UNROLL]) + -(-n[2] // machine[UNROLL])
@@ -288,8 +297,8 @@ def _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):  # type:
             now[READ_P] += fed * again
             now[WRITE_O] += fed * ends
             now[WRITE_P] += fed * (not ends)
-            total = _timeline(spans, machine)
-            _add(layer, machine, now, number, total, spans[:, 1].sum(),
+            total, idle = _timeline(spans, machine)
+            _add(layer, machine, now, number, total, idle, spans[:, 1].sum(),
                  spans[:, 0].sum() + spans[:, 2].sum(), blocks)  # fmt: skip
             if _is_late(machine, now, best):
                 return False
@@ -388,20 +397,21 @@ def _add_tiles(layer, machine, now, best, number, count, spans):  # type: ignore
         return True
     if now[BLOCKS] + number * count * layer[GROUPS] > 2**40:
         return False
-    total = _alike(spans, machine, count)
+    total, idle = _alike(spans, machine, count)
     inner = max(count - 2, 0)
     compute = spans[3] * (count > 1) + inner * spans[4] + spans[5]
     dram = spans[0] + spans[8]
     if count > 1:
         dram += inner * (spans[1] + spans[7]) + spans[2] + spans[6]
-    _add(layer, machine, now, number, total, compute, dram, count)
+    _add(layer, machine, now, number, total, idle, compute, dram, count)
     return not _is_late(machine, now, best)
 
 
 @njit(cache=True)
-def _add(layer, machine, now, number, total, compute, dram, blocks):  # type: ignore[no-untyped-def]
+def _add(layer, machine, now, number, total, idle, compute, dram, blocks):  # type: ignore[no-untyped-def]
     number *= layer[GROUPS]
     now[TIME] += number * (total - machine[LATENCY])
+    now[IDLE] += number * idle
     now[COMPUTE] += number * compute
     now[DRAM] += number * dram
     now[TILES] += number
@@ -422,6 +432,10 @@ def _is_better(layer, machine, now, best):  # type: ignore[no-untyped-def]
     now[MOVED] = now[READ_W] * layer[WIDTH_W] + now[READ_I] * layer[WIDTH_I]
     now[MOVED] += now[WRITE_O] * layer[WIDTH_O]
     now[MOVED] += (now[READ_P] + now[WRITE_P]) * layer[WIDTH_P]
+    if machine[OBJECTIVE] >= ONCE and now[MOVED] > machine[COMPULSORY]:
+        return False
+    if machine[OBJECTIVE] == STALL_FREE and (now[IDLE] > 0 or now[DRAM] > now[COMPUTE]):
+        return False
     if best[TIME] < 0:
         return True
     order = (TIME, MOVED, HELD, TILES)
@@ -429,6 +443,8 @@ def _is_better(layer, machine, now, best):  # type: ignore[no-untyped-def]
         order = (MOVED, TIME, HELD, TILES)
     if machine[OBJECTIVE] == SPACE:
         order = (OVER, HELD, MOVED, TILES)
+    if machine[OBJECTIVE] >= ONCE:
+        order = (HELD, TIME, MOVED, TILES)
     for place in order:
         if now[place] != best[place]:
             return now[place] < best[place]
@@ -515,9 +531,9 @@ def _start(free, asked, latency, cycles):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _alike(spans, machine, count):  # type: ignore[no-untyped-def]
-    """Cycles of a tile of `count` blocks, all alike but the first and the last."""
+    """Cycles, idle cycles of a tile of `count` blocks, all alike but the first and the last."""
     ahead, latency = machine[BUFFERING] != SINGLE, machine[LATENCY]
-    free, computed, loaded = 0, 0, 0
+    free, computed, loaded, idle, waited = 0, 0, 0, 0, 0
     if ahead or count == 1:
         free = loaded = _start(0, 0, latency, spans[0]) + spans[0]
     at, slack_free, slack_loaded, was = 0, 0, 0, -1
@@ -530,6 +546,8 @@ def _alike(spans, machine, count):  # type: ignore[no-untyped-def]
         elif ahead and at + 1 < count:
             load = spans[2 if at + 1 == count - 1 else 1]
             free = loaded = _start(free, computed, latency, load) + load
+        waited = max(mine - computed, 0) if at else 0
+        idle += waited
         computed = max(mine, computed) + spans[3 + kind]
         store = spans[6 + kind]
         free = _start(free, computed, latency, store) + store
@@ -540,16 +558,17 @@ def _alike(spans, machine, count):  # type: ignore[no-untyped-def]
                 skipped = count - 2 - at  # blocks that are like this one, and the next load too
                 gained = skipped * (computed - was)
                 free, computed, loaded = free + gained, computed + gained, loaded + gained
+                idle += skipped * waited
                 at += skipped
             slack_free, slack_loaded, was = free - computed, loaded - computed, computed
-    return max(free, computed)
+    return max(free, computed), idle
 
 
 @njit(cache=True)
 def _timeline(spans, machine):  # type: ignore[no-untyped-def]
-    """Cycles of a tile of any blocks: load, compute, store in `spans`."""
+    """Cycles, idle cycles of a tile of any blocks: load, compute, store in `spans`."""
     ahead, latency = machine[BUFFERING] != SINGLE, machine[LATENCY]
-    free, computed, loaded = 0, 0, 0
+    free, computed, loaded, idle = 0, 0, 0, 0
     for at in range(len(spans)):
         if at == 0 or not ahead:
             free = loaded = _start(free, computed, latency, spans[at, 0]) + spans[at, 0]
@@ -557,9 +576,10 @@ def _timeline(spans, machine):  # type: ignore[no-untyped-def]
         if ahead and at + 1 < len(spans):
             load = spans[at + 1, 0]
             free = loaded = _start(free, computed, latency, load) + load
+        idle += max(mine - computed, 0) if at else 0
         computed = max(mine, computed) + spans[at, 1]
         free = _start(free, computed, latency, spans[at, 2]) + spans[at, 2]
-    return max(free, computed)
+    return max(free, computed), idle
 
 
 @njit(cache=True)

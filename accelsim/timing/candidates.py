@@ -35,6 +35,7 @@ from accelsim.dataflow.schedule import (
     Schedule,
     Tiling,
 )
+from accelsim.dataflow.tile_axes import even_splits
 from accelsim.dataflow.tile_traffic import Traffic
 from accelsim.hardware.format import OperandBytes, OperandRates, PeArray, SpatialArray
 from accelsim.timing import candidate_kernels as kernel
@@ -77,7 +78,8 @@ class Choice:
     """A layer's schedule and what it does on a machine; words and cycles are the whole layer's.
 
     `held_bits` are those of weights, inputs, outputs: at the peak where SRAM is shared, each
-    operand's own most where it is not. Of words that pass through `in_chunks` (see `passing`) the
+    operand's own most where it is not. `idle_cycles` are those in which the array waits for other
+    than a tile's first block. Of words that pass through `in_chunks` (see `passing`) the
     blocks are chunks; `schedule` is a pool's, and None where there is none to be had.
     """
 
@@ -89,6 +91,7 @@ class Choice:
     total_cycles: int
     tiles: int
     blocks: int
+    idle_cycles: int = 0
     beyond_bits: int = 0
     in_chunks: bool = False
 
@@ -107,18 +110,35 @@ def best_candidate(
 ) -> Choice | None:
     """Return the candidate with the fewest cycles (or the least traffic); None if none fits.
 
-    Ties go to less traffic (fewer cycles), then less SRAM, then fewer tiles. The objective `space`
-    finds the candidate that is least beyond the capacity, and says by how much. Raises ValueError
-    where cycles would not fit 62 bits.
+    Ties go to less traffic (fewer cycles), then less SRAM, then fewer tiles. Three more objectives:
+    `space` finds the candidate that is least beyond the capacity, and says by how much; `once` the
+    one with the least SRAM of those that move each word once, `stall_free` of those that also never
+    let the array wait but for the first block of a group, nor stream for longer than it works. For
+    these two a block has any size that
+    fills the array as far as the layer does: k its columns, c and taps what lies along its rows, or
+    what a spatial array unrolls.
+    Raises ValueError where cycles would not fit 62 bits.
     """
     group = layer.group()
-    numbers, array = _layer_numbers(layer), _machine_numbers(machine, objective)
-    bits = numbers[kernel.WIDTH_W : kernel.WIDTH_P + 1].max()
+    numbers, array = _layer_numbers(layer), _machine_numbers(layer, machine, objective)
+    bits = int(numbers[kernel.WIDTH_W : kernel.WIDTH_P + 1].max())
     macs = math.prod(group.dims.values()) * layer.groups
-    if 16 * macs * float(bits) * float(array[kernel.BITS_NUMERATOR]) > _MOST:
-        raise ValueError(f"{layer.name}: cycles beyond 2**62; give rounder rates or less to do")
+    largest = sum(group.words) * bits * machine.cycles_per_bit.numerator  # of one transfer
+    blocks = 3 * macs * (machine.latency_cycles + 1 + bits * float(machine.cycles_per_bit))
+    if largest > _MOST or blocks > _MOST:
+        raise ValueError("cycles beyond 2**62; give rounder rates, or less to do")
     step = _steps(machine.pe)
-    splits = {dim: sizes_of(extent, step[dim]) for dim, extent in group.dims.items()}
+    if objective in ("once", "stall_free"):
+        full = _filling(machine.pe, group)
+        splits = {
+            dim: tuple(
+                begins for begins in even_splits(extent, 1)
+                if _size(extent, begins) >= min(full[dim], extent)
+            )
+            for dim, extent in group.dims.items()
+        }  # fmt: skip
+    else:
+        splits = {dim: sizes_of(extent, step[dim]) for dim, extent in group.dims.items()}
     sizes = tuple(_sizes(group.dims[dim], splits[dim]) for dim in "NKCPQ")
     reads = (
         machine.pe if machine.rates is not None and isinstance(machine.pe, SpatialArray) else None
@@ -152,6 +172,7 @@ def _choice(layer: Conv, machine: Machine, found: Int64, splits: dict[str, Any])
         total_cycles=told[kernel.TIME],
         tiles=told[kernel.TILES],
         blocks=told[kernel.BLOCKS],
+        idle_cycles=told[kernel.IDLE],
         beyond_bits=told[kernel.OVER],
     )
 
@@ -216,6 +237,15 @@ def _steps(pe: PeArray) -> dict[str, int]:
     return step | sides[pe.dataflow]
 
 
+def _filling(pe: PeArray, group: Conv) -> dict[str, int]:
+    """How much of each dim fills the array."""
+    step = _steps(pe)
+    if isinstance(pe, SpatialArray):
+        return step
+    taps = group.rows.taps * group.cols.taps
+    return step | {"K": pe.cols, "C": 1 if pe.dataflow == "os" else -(-pe.rows // taps)}
+
+
 Tables = tuple[Int64, Int64]
 """Rows of all cuts one after another, and where each cut's begin."""
 
@@ -274,7 +304,7 @@ def _layer_numbers(layer: Conv) -> Int64:
     )  # fmt: skip
 
 
-def _machine_numbers(machine: Machine, objective: str) -> Int64:
+def _machine_numbers(layer: Conv, machine: Machine, objective: str) -> Int64:
     pe, rates = machine.pe, machine.rates
     if isinstance(pe, SpatialArray):
         array = [0, 0, 0, 0, *pe.unroll.model_dump().values()]
@@ -287,11 +317,16 @@ def _machine_numbers(machine: Machine, objective: str) -> Int64:
     else:
         ports = [3, rates.weights, rates.inputs, rates.outputs]
     rate = machine.cycles_per_bit
-    wanted = (*OBJECTIVES, "space").index(objective)
+    wanted = (*OBJECTIVES, "space", "once", "stall_free").index(objective)
+    fed = (axis.pairs()[0] for axis in (layer.rows, layer.cols))
+    outputs = layer.N * layer.K * math.prod(len(np.unique(each)) for each in fed)
+    widths = (layer.widths.weights, layer.widths.inputs, layer.widths.outputs)
+    words = (*layer.words[:2], outputs)
+    least = sum(count * bits for count, bits in zip(words, widths, strict=True))
     return np.array(
         [
             *array, lanes(pe), *ports, rate.numerator, rate.denominator, machine.latency_cycles,
-            _BUFFERINGS[machine.buffering], *machine.capacities(), wanted,
+            _BUFFERINGS[machine.buffering], *machine.capacities(), wanted, least,
         ],
         dtype=np.int64,
     )  # fmt: skip

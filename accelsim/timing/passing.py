@@ -49,7 +49,18 @@ def least_passing(layer: Layer, machine: Machine) -> Choice:
     schedule, own = _own_need(layer, machine)
     *_, chunks = _chunk_counts(layer)
     held = _held(layer, machine, own, chunks)
-    return Choice(schedule, _traffic(layer), held, 0, 0, 0, 1, chunks, _beyond(machine, held), True)
+    return Choice(
+        schedule,
+        _traffic(layer),
+        held,
+        0,
+        0,
+        0,
+        1,
+        chunks,
+        beyond_bits=_beyond(machine, held),
+        in_chunks=True,
+    )
 
 
 def _rank(choice: Choice) -> tuple[int, int]:
