@@ -309,6 +309,8 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
     return {
         "sram_bytes": largest["sram_bytes"],
         "largest_layer": largest["layer"],
+        "pe_local_bytes": device.local_total_bytes,
+        "on_chip_bytes": device.sram_total_bytes + device.local_total_bytes,
         "dram_read_bytes": read,
         "dram_write_bytes": written,
         "dram_x": round((read + written) / least, 6) if least else 1.0,

@@ -117,7 +117,9 @@ def _answer(result: RunResult) -> list[str]:
         )
     size = format_bytes(int(found["sram_bytes"]))
     has = format_bytes(device.sram_total_bytes)
-    lines.append(f"SRAM holds at most {size} of {has} ({found['largest_layer']}).")
+    local = found["pe_local_bytes"]
+    beside = f"; the PEs hold {format_bytes(local)} beside it" if local else ""
+    lines.append(f"SRAM holds at most {size} of {has} ({found['largest_layer']}){beside}.")
     return lines
 
 

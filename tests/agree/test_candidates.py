@@ -95,42 +95,22 @@ def test_the_choice_is_what_it_does(seed):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(share_of(150)))
-def test_more_is_never_slower_and_nothing_beats_its_bounds(seed):
-    """More SRAM, more bandwidth, less latency; prefetch against single in twice the SRAM."""
+@pytest.mark.parametrize("seed", range(share_of(100)))
+def test_least_traffic_moves_no_more(seed):
     rng = random.Random(seed)
-    layer, machine = random_layer(rng), replace(random_machine(rng), sram_bytes=200)
-    found = best_candidate(layer, machine)
-    if found is None:
-        return
-    weights, inputs, outputs, read, written = found.traffic
+    layer, machine = random_layer(rng), random_machine(rng)
+    fast, frugal = (best_candidate(layer, machine, objective=each) for each in OBJECTIVES)
     widths = layer.widths
-    bits = weights * widths.weights + inputs * widths.inputs + outputs * widths.outputs
-    bits += (read + written) * widths.psums
-    assert found.total_cycles >= max(found.compute_cycles, bits * machine.cycles_per_bit)
-    for better in (
-        replace(machine, sram_bytes=300),
-        replace(machine, cycles_per_bit=machine.cycles_per_bit * Fraction(2, 3)),
-        replace(machine, latency_cycles=machine.latency_cycles // 2),
-        replace(machine, cycles_per_bit=Fraction(0), latency_cycles=0),
-    ):
-        faster = best_candidate(layer, better)
-        assert faster.total_cycles <= found.total_cycles
-        if not better.cycles_per_bit:
-            assert faster.total_cycles == faster.compute_cycles
-    if machine.buffering == "single":
-        same = replace(found.schedule, buffering="prefetch")
-        blocks = block_list(same, machine.pe, machine.rates)
-        ahead = timeline(
-            blocks.load_bits, blocks.compute_cycles, blocks.store_bits, buffering="prefetch",
-            cycles_per_byte=machine.cycles_per_bit, latency_cycles=machine.latency_cycles,
-            begins_tile=blocks.begins_tile,
-        )  # fmt: skip
-        assert ahead.total_cycles <= found.total_cycles
-    frugal = best_candidate(layer, machine, objective="traffic")
-    moved = [sum(each.traffic) for each in (frugal, found)]
-    if len({widths.weights, widths.inputs, widths.outputs, widths.psums}) == 1:
-        assert moved[0] <= moved[1]
+    each = (widths.weights, widths.inputs, widths.outputs, widths.psums, widths.psums)
+    if fast is None:
+        assert frugal is None
+        return
+    moved = [
+        sum(words * bits for words, bits in zip(found.traffic, each, strict=True))
+        for found in (frugal, fast)
+    ]
+    assert moved[0] <= moved[1]
+    assert frugal.total_cycles >= fast.total_cycles
 
 
 @pytest.mark.parametrize("seed", range(share_of(100)))

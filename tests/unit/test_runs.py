@@ -123,3 +123,9 @@ def test_several_networks_and_accelerators():
 def test_unlimited_dram_never_stalls():
     found = run("resnet18", "shidiannao")
     assert found.summary["stall_cycles"] == 0
+
+
+def test_what_the_pes_hold_stands_apart():
+    found = run("alexnet", "tpu_v1", layer="conv1").summary
+    assert found["pe_local_bytes"] == 2 * 65536
+    assert found["on_chip_bytes"] == found["pe_local_bytes"] + (256 + 24 * 1024 + 4 * 1024) * 1024
