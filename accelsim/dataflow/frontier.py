@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
@@ -291,6 +291,8 @@ def _without_treads(
                 Base(found.schedule(base.after(base.steps)), base.end_bits, base.end_traffic_bits)
                 for base in bases
             ]
+            if found.cuts.group.useful_macs > MOST_MACS:
+                tried += [base for point in bases for base in _without_places(found, point)]
             steps = filled(tried, here.end_traffic_bits, following.bits, last.traffic_bits)
             for step in steps:
                 _shorten(kept, step.bits)
@@ -306,6 +308,14 @@ def _without_treads(
         if following is not None:
             kept.append(following)
     return _merged(kept)
+
+
+def _without_places(found: Frontier, point: Point) -> Iterator[Base]:
+    """The schedule of a point with places as its line begins, where that is without any."""
+    if point.line is not None and point.staying + point.steps and not point.line[-2]:
+        bits, traffic_bits = point.line[:2].tolist()
+        start = Point(bits, traffic_bits, 0, 0, 0, point.line, 0)
+        yield Base(found.schedule(start), bits, traffic_bits)
 
 
 def _shorten(points: list[Point], bits: int) -> None:

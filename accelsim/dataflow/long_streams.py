@@ -26,7 +26,7 @@ import numpy as np
 from accelsim.dataflow.schedule import Schedule
 from accelsim.workload.layer import Axis, Int64
 
-MOST_PLACES = 1 << 15
+MOST_PLACES = 1 << 16
 """Places tried at most between two schedules."""
 
 
@@ -88,6 +88,18 @@ def inputs_saved(part: Schedule) -> Int64:
         tiles *= len(pieces)
         least *= int(words.min())
     return np.arange(1, min(least, MOST_PLACES) + 1) * ((k_tiles - 1) * tiles)
+
+
+def weights_saved_through(first: Schedule, second: Schedule) -> Int64:
+    """Fetches saved by 1, 2, ... places for weights through two parts that are a tile each.
+
+    Of those weights that both use, in all but the last two channels.
+    """
+    if first.tiling.cuts or second.tiling.cuts or not is_long(first) or not first.layer.has_weights:
+        return np.zeros(0, dtype=np.int64)
+    shared = [int(((tap_users(first, d) > 0) & (tap_users(second, d) > 0)).sum()) for d in "PQ"]
+    most = (first.dims["C"] - 2) * first.dims["K"] * shared[0] * shared[1]
+    return np.arange(1, min(most, MOST_PLACES) + 1)
 
 
 def tap_users(part: Schedule, dim: str) -> Int64:

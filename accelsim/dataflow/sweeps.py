@@ -146,8 +146,8 @@ def _peaks(sweep: _Sweep, bits: int) -> tuple[int, int] | None:
 def _first_row_bits(sweep: _Sweep) -> int:
     """At most what the second strip needs at its first outputs.
 
-    Either all weights and inputs it uses there, none done with, or the peak of as many rows as use
-    an input of the first, if the last of these uses every weight that the first does.
+    Either all weights and inputs it uses there, none done with, or the peak of its first two rows,
+    if the second uses every weight of the first, and every input of the first that is used again.
     """
     schedule, widths, axis = sweep.schedule, sweep.schedule.layer.widths, sweep.axis
     whole, row = (sweep.tile(sweep.strips[1], 0, last) for last in (axis.outputs, 1))
@@ -157,10 +157,11 @@ def _first_row_bits(sweep: _Sweep) -> int:
     psums = separate_peaks(row, schedule.order, schedule.block, schedule.buffering)
     found = weights + row.inputs_words * widths.inputs + psums.bits_by_operand[2]
     p, r, h = axis.pairs()
-    last = int(p[h <= h[p == 0].max()].max())
-    if 0 < last < axis.outputs and np.isin(r[p == 0], r[p == last]).all():
-        rows = sweep.tile(sweep.strips[1], 0, last + 1)
-        found = min(found, tile_peak(rows, schedule))
+    again = np.isin(h[p > 1], h[p == 0])
+    if axis.outputs > 2 and np.isin(h[p > 1][again], h[p == 1]).all() and np.isin(
+        r[p == 0], r[p == 1]
+    ).all():  # fmt: skip
+        found = min(found, tile_peak(sweep.tile(sweep.strips[1], 0, 2), schedule))
     return found
 
 

@@ -19,9 +19,15 @@ from itertools import product
 import numpy as np
 
 from accelsim.dataflow.halves import inputs_saved_by_halves, weights_saved_by_halves
-from accelsim.dataflow.long_streams import inputs_saved, is_long, weights_saved
+from accelsim.dataflow.long_streams import (
+    inputs_saved,
+    is_long,
+    weights_saved,
+    weights_saved_through,
+)
 from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
 from accelsim.dataflow.sweeps import swept_inputs_saved
+from accelsim.dataflow.tap_tiles import inputs_saved_between_taps, psums_saved_between_taps
 from accelsim.dataflow.tile_peaks import tile_peaks
 from accelsim.dataflow.trace import Trace, bare, trace
 from accelsim.workload.layer import Int64
@@ -212,22 +218,43 @@ def _streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
     if any(stay.words for part in parts for stay in part.tiling.stays):
         return []
     if base.schedule.resident == "weights":
-        made = _reordered(base.schedule, 0, "CRS")
-        outer = sum(each.dim == "C" for each in made.tiling.cuts)
-        swept = swept_inputs_saved(made, base.bits)
-        if swept is None:
-            return []
-        places = Places(made, 0, "inputs", outer)
-        return [(places, swept.floor, swept.grows, made.layer.widths.inputs, swept.fetches)]
+        return _weights_streams(base)
     peaks = [tile_peaks(part) for part in parts]
     if max(map(max, peaks)) != base.bits:
         return []
     found = []
+    if (
+        len(parts) > 1
+        and parts[0].part
+        and parts[0].part.dim in "PQ"
+        and max(peaks[0]) == base.bits
+    ):
+        places = Places(base.schedule, None, "weights", 0)
+        saved = weights_saved_through(*parts)
+        found.append((places, 0, base.bits, base.schedule.layer.widths.weights, saved))
     for number, part in enumerate(parts):
+        if part.turn_order or part.tiling.serpentine:
+            continue
         others = max((max(pair) for at, pair in enumerate(peaks) if at != number), default=0)
         by_part = _long_streams if is_long(part) else _half_streams
         found += by_part(base, number, peaks[number], others)
     return found
+
+
+def _weights_streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
+    """What may stay in a schedule with weights resident."""
+    schedule, widths = base.schedule, base.schedule.layer.widths
+    saved = psums_saved_between_taps(schedule, base.bits)
+    if len(saved):
+        outer = sum(each.dim == "K" for each in schedule.tiling.cuts)
+        places = Places(schedule, 0, "outputs", outer)
+        return [(places, 0, base.bits, widths.psums, saved)]
+    made = _reordered(schedule, 0, "CRS")
+    swept = swept_inputs_saved(made, base.bits)
+    if swept is None:
+        return []
+    places = Places(made, 0, "inputs", sum(each.dim == "C" for each in made.tiling.cuts))
+    return [(places, swept.floor, swept.grows, widths.inputs, swept.fetches)]
 
 
 def _long_streams(
@@ -247,10 +274,11 @@ def _long_streams(
         channels = part.dims["C"] - 2 if earlier >= last else 1
         saved = weights_saved(part, channels)
         found.append((places, max(others, last), earlier, widths.weights, saved))
-    saved = inputs_saved(part)
-    places = Places(
-        _reordered(base.schedule, number, "NPQ"), number, "inputs", len(cut & set("NPQ"))
-    )
+    if cut & {"R", "S"}:
+        saved, outer = inputs_saved_between_taps(part, base.bits), cut - {"R", "S"}
+    else:
+        saved, outer = inputs_saved(part), cut & set("NPQ")
+    places = Places(_reordered(base.schedule, number, "NPQ"), number, "inputs", len(outer))
     return [*found, (places, others, max(earlier, last), widths.inputs, saved)]
 
 
