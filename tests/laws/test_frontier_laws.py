@@ -119,7 +119,10 @@ def test_each_word_saves_one_or_more(seed):
         assert ends == []
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg16"])
+@pytest.mark.parametrize(
+    "name",
+    ["alexnet", "vgg16", "resnet18", "googlenet_2014", "inception_v3", "mobilenet_v2", "segnet"],
+)
 def test_each_word_saves_one_or_more_in_a_network(name):
     layers = (node.layer for node in accelsim.load_network(name).layers)
     groups = (replace(layer.group(), name="") for layer in layers if isinstance(layer, Conv))
