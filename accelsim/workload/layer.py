@@ -175,6 +175,10 @@ class Conv:
 
     def group(self) -> Conv:
         """One of the layer's groups as a layer of its own."""
+        return self if self.groups == 1 else self._group
+
+    @cached_property
+    def _group(self) -> Conv:
         return replace(self, K=self.K // self.groups, C=self.C // self.groups, groups=1)
 
     def transposed(self) -> Conv:
