@@ -234,7 +234,7 @@ def _ordered(schedule: Schedule) -> tuple[Int64, Int64, Int64]:
     return (
         order,
         np.diff(begins, append=len(order)),
-        np.array(each or none).reshape(-1, len(begins)).T,
+        np.array(each or none).reshape(len(pieces), len(begins)).T,
     )
 
 
