@@ -61,17 +61,16 @@ def weights_saved(part: Schedule, channels: int = 1) -> Int64:
     groups: list[list[int]] = []  # of the taps done with at one place: tiles that use each, less 1
     for taps in _done_with(part, rows[0], cols[0], first_taps):
         if not all(rows[-1, r] and cols[-1, s] for r, s in taps):
+            channels = 1
             break
         tiles = [int((rows[:, r] > 0).sum() * (cols[:, s] > 0).sum()) for r, s in taps]
         groups.append([images * often - 1 for often in tiles if images * often > 1])
-    else:
-        groups *= channels
     widths = np.diff([*begins.get("K", (0,)), part.dims["K"]]).tolist()
-    most = min(min(widths) * sum(map(len, groups)), MOST_PLACES)
+    most = min(min(widths) * sum(map(len, groups)) * channels, MOST_PLACES)
     saved = np.zeros(most, dtype=np.int64)
     for width in set(widths):
         words = [count for group in groups for _ in range(width) for count in group]
-        saved += widths.count(width) * np.array(words[:most], dtype=np.int64)
+        saved += widths.count(width) * np.resize(np.array(words, dtype=np.int64), most)
     return np.cumsum(saved)
 
 
