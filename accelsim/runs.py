@@ -298,6 +298,7 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
     """What the layers come to together, one after another."""
 
     def total(name: str) -> int:
+        """The sum of a column."""
         return sum(int(row[name]) for row in rows)
 
     read, written, least = (

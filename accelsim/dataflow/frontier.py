@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -278,6 +279,7 @@ def _without_treads(
     last = points[-1]
     word = min(found.cuts.group.widths.live)
     kept = [points[0]]
+    bases_of = lru_cache(maxsize=4 * _BASES)(lambda place: _bases(found, points[place]))
     for at in range(1, len(points)):
         _shorten(kept, points[at].bits)
         following = _below(points[at], kept[-1].end_traffic_bits)
@@ -286,13 +288,11 @@ def _without_treads(
             if here.end_bits + word >= following.bits:
                 break
             near = [other for other in others if other.end_bits < following.bits]
-            bases = (here, *points[max(at - _BASES, 0) : at][::-1], *near[::-1])
             tried = [
-                Base(found.schedule(base.after(base.steps)), base.end_bits, base.end_traffic_bits)
-                for base in bases
+                *_bases(found, here),
+                *(base for place in range(at)[: -_BASES - 1 : -1] for base in bases_of(place)),
+                *(base for point in near[::-1] for base in _bases(found, point)),
             ]
-            if found.cuts.group.useful_macs > MOST_MACS:
-                tried += [base for point in bases for base in _without_places(found, point)]
             steps = filled(tried, here.end_traffic_bits, following.bits, last.traffic_bits)
             for step in steps:
                 _shorten(kept, step.bits)
@@ -310,12 +310,17 @@ def _without_treads(
     return _merged(kept)
 
 
-def _without_places(found: Frontier, point: Point) -> Iterator[Base]:
-    """The schedule of a point with places as its line begins, where that is without any."""
-    if point.line is not None and point.staying + point.steps and not point.line[-2]:
-        bits, traffic_bits = point.line[:2].tolist()
-        start = Point(bits, traffic_bits, 0, 0, 0, point.line, 0)
-        yield Base(found.schedule(start), bits, traffic_bits)
+def _bases(found: Frontier, point: Point) -> list[Base]:
+    """The schedule of a point with all its places, and, of large layers, with none at all."""
+    every = found.schedule(point.after(point.steps))
+    bases = [Base(every, point.end_bits, point.end_traffic_bits)]
+    is_large = found.cuts.group.useful_macs > MOST_MACS
+    if is_large and point.line is not None and point.end_bits > point.line[0]:
+        if not point.line[spare.BEGUN]:
+            bits, traffic_bits = point.line[:2].tolist()
+            start = replace(point, steps=0, staying=0)
+            bases.append(Base(found.schedule(start), bits, traffic_bits))
+    return bases
 
 
 def _shorten(points: list[Point], bits: int) -> None:

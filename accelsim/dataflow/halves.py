@@ -1,10 +1,11 @@
 """What words that the first half of a tile is done with save if they stay.
 
-Cut a tile's outermost loop in two. If its second half alone, as a layer of its own, has the peak P
-of the whole schedule, so does the tile there, since more uses only lengthen lives. Words that the
-first half is done with are not live then. So let x places take the first x words of an operand that
-the pass's first tile is done with, and let all tiles of the pass use all of them: the places stay
-full until the pass's last tile, and if a tile before that has the peak in its second half,
+Cut a tile's outermost loop in two, anywhere; here the second "half" is a quarter. If its second
+half alone, as a layer of its own, has the peak P of the whole schedule, so does the tile there,
+since more uses only lengthen lives. Words that the first half is done with are not live then. So
+let x places take the first x words of an operand that the pass's first tile is done with, and let
+all tiles of the pass use all of them: the places stay full until the pass's last tile, and if a
+tile before that has the peak in its second half,
 
     peak    P + x, as x words at most are ever kept
     saved   x · (tiles of the pass - 1) in each pass; a pass of fewer words keeps those it has

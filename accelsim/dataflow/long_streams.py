@@ -11,9 +11,11 @@ is the pass's last tile no place is free before it, so that the places hold thes
 
 the latter as the last tile is done with channel 0, and so with the places, before the middle. If
 the last tile's peak is no larger, words of all but the last two channels may stay likewise, where
-the last tile uses all of a channel's that the first tile does. Past
-k tiles the inputs of a pixel tile stay likewise; each k tile uses them all. There the first tile is
-as large as any, and words of all but the last two channels may stay.
+the last tile uses all of a channel's that the first tile does.
+
+Past k tiles the inputs of a pixel tile stay likewise; each k tile uses them all. There the first
+tile is as large as any, and words of all but the last two channels may stay. So may weights through
+two parts that are a tile each, where the first part has the peak.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ its own maximum. If no place is free before the last k tile, a word used by u st
 and in the last k tile the places of words that one strip alone uses become free as the first strip
 is done with them: words of the border that die later take them and save 1 each.
 
-Peak: cut the sweep in half. If in a tile but the pass's last the second half alone, as a layer of
-its own, has the peak P, the x words that the first half was done with wait then: P + x. With one k
-tile the second strip may have a peak Q > P of its own. It then uses words of the border as it goes:
-if before the second row it needs at most P with all inputs and weights it uses, and of the x words
-at least Q - P lie in inputs of the first row, max(Q, P + x) is the peak.
+Peak: cut the sweep in two, as in `halves`. If in a tile but the pass's last the second half alone,
+as a layer of its own, has the peak P, the x words that the first half was done with wait then: P +
+x. With one k tile the second strip may have a peak Q > P of its own. It then uses words of the
+border as it goes: if before the second row it needs at most P with all inputs and weights it uses,
+and of the x words at least Q - P lie in inputs of the first row, max(Q, P + x) is the peak.
 """
 
 from __future__ import annotations
@@ -54,11 +54,13 @@ class _Sweep(NamedTuple):
 
     @property
     def axis(self) -> Axis:
+        """The axis that is swept."""
         group = self.schedule.layer.group()
         return group.rows if self.is_by_rows else group.cols
 
     @property
     def other(self) -> Axis:
+        """The axis that strips cut."""
         group = self.schedule.layer.group()
         return group.cols if self.is_by_rows else group.rows
 

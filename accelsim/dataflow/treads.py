@@ -5,8 +5,8 @@ For the best schedules each further word of SRAM saves a word of traffic, until 
 closed forms of `spare` offer places only where they know the peak beside them. Between the end of a
 line and the next schedule, a tread, places are added to the schedule at hand or to one shortly
 before it. On small layers any operand that is fetched again is tried, for a pass over any loops,
-and what that costs and saves is counted MAC by MAC (`trace`); on large ones the law of
-`long_streams` says it.
+and what that costs and saves is counted MAC by MAC (`trace`); on large ones laws say it, each in a
+module of its own (`long_streams`, `halves`, `sweeps`, `tap_tiles`).
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: i
 
 
 def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
-    """The steps of schedules that have no places yet, by the laws of `long_streams`."""
+    """The steps of schedules that have no places yet, by the laws for large layers."""
     streams = [(base, *stream) for base in bases for stream in _streams(base)]
     tried = [np.zeros((0, 4), dtype=np.int64)]
     for at, (base, _, floor, grows, width, saved) in enumerate(streams):
@@ -186,28 +186,28 @@ def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: in
         return []
     best = np.minimum.accumulate(steps[:, 1])
     steps = steps[np.r_[True, best[1:] < best[:-1]]]
-    rows, found = steps.tolist(), []
-    for begin, end in _runs(rows):
-        bits, moved, at, first = rows[begin]
+    found = []
+    for begin, end in _runs(steps):
+        bits, moved, at, first = steps[begin].tolist()
         more = (0, 0, 0)
         if end - begin > 1:
-            more = rows[begin + 1][0] - bits, moved - rows[begin + 1][1], end - begin - 1
+            bits_then, moved_then, *_ = steps[begin + 1].tolist()
+            more = bits_then - bits, moved - moved_then, end - begin - 1
         found.append(Step(bits, moved, streams[at][1], first, *more))
     return found
 
 
-def _runs(rows: list[list[int]]) -> Iterator[tuple[int, int]]:
+def _runs(rows: Int64) -> Iterator[tuple[int, int]]:
     """Begins and ends of runs of rows, each with as much more and less than the one before."""
+    change = np.diff(rows, axis=0)
+    joins = (change[:, 2] == 0) & (change[:, 3] == 1)
+    turns = np.r_[False, (change[1:] != change[:-1]).any(axis=1)][: len(change)]
     begin = 0
-    while begin < len(rows):
-        end, change = begin + 1, None
-        while end < len(rows):
-            here = [now - before for now, before in zip(rows[end], rows[end - 1], strict=True)]
-            if here[2:] != [0, 1] or (change and here != change):
-                break
-            end, change = end + 1, here
-        yield begin, end
-        begin = end
+    for at in np.flatnonzero(~joins | turns).tolist():
+        if at > begin or not joins[at]:
+            yield begin, at + 1
+            begin = at + 1
+    yield begin, len(rows)
 
 
 @lru_cache(maxsize=256)
