@@ -100,6 +100,19 @@ def test_first_words_of_long_streams(seed, monkeypatch):
             check(found, point)
 
 
+@pytest.mark.parametrize(("K", "C", "rows", "cols"), [(2, 4, 5, 6), (2, 6, 4, 8)])
+def test_weights_through_two_parts_of_one_tile_each(K, C, rows, cols, monkeypatch):
+    monkeypatch.setattr(treads, "MOST_MACS", 0)
+    found = frontier(
+        Conv("conv", "conv", 1, K, C, 1, Axis(rows, 3, rows, pad=1), Axis(cols, 3, cols, pad=1))
+    )
+    through = [point for point in found.points if point.places and point.places.part is None]
+    assert through
+    for point in through:
+        check(found, point)
+        check(found, point.after(point.steps))
+
+
 @pytest.mark.parametrize(("sram", "most"), [(8, 72), (12, 60), (16, 55), (19, 51)])
 def test_small_matmul_close_to_the_searched_best(sram, most):
     """4 x 4 x 4: an exhaustive search found 68, 58, 54, 50 words (THEORY.md)."""
