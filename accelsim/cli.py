@@ -197,6 +197,8 @@ def _run_networks(given: Namespace) -> int:
 
     if bool(given.networks) == given.all:
         raise UsageError("accelsim run: name networks, or --all")
+    if given.first and not (given.trace or given.gantt):
+        raise UsageError("accelsim run: --first is for --trace and --gantt, which list blocks")
     picture = _picture(given)
     names = shipped_names("networks") if given.all else given.networks
     devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
