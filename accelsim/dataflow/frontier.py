@@ -279,7 +279,8 @@ def _without_treads(
     last = points[-1]
     word = min(found.cuts.group.widths.live)
     kept = [points[0]]
-    bases_of = lru_cache(maxsize=4 * _BASES)(lambda place: _bases(found, points[place]))
+    is_large = found.cuts.group.useful_macs > MOST_MACS
+    base_of = lru_cache(maxsize=4 * _BASES)(lambda place: _base(found, points[place]))
     for at in range(1, len(points)):
         _shorten(kept, points[at].bits)
         following = _below(points[at], kept[-1].end_traffic_bits)
@@ -288,12 +289,14 @@ def _without_treads(
             if here.end_bits + word >= following.bits:
                 break
             near = [other for other in others if other.end_bits < following.bits]
-            tried = [
-                *_bases(found, here),
-                *(base for place in range(at)[: -_BASES - 1 : -1] for base in bases_of(place)),
-                *(base for point in near[::-1] for base in _bases(found, point)),
-            ]
-            steps = filled(tried, here.end_traffic_bits, following.bits, last.traffic_bits)
+            places = range(at)[: -_BASES - 1 : -1]
+            room = here.end_traffic_bits, following.bits, last.traffic_bits
+            tried = [_base(found, here), *map(base_of, places)]
+            steps = filled([*tried, *(_base(found, point) for point in near[::-1])], *room)
+            if is_large and not steps:
+                near = [here, *(points[place] for place in places)]
+                starts = (_start(found, point) for point in near)
+                steps = filled([base for base in starts if base], *room)
             for step in steps:
                 _shorten(kept, step.bits)
                 kept.append(
@@ -310,17 +313,18 @@ def _without_treads(
     return _merged(kept)
 
 
-def _bases(found: Frontier, point: Point) -> list[Base]:
-    """The schedule of a point with all its places, and, of large layers, with none at all."""
-    every = found.schedule(point.after(point.steps))
-    bases = [Base(every, point.end_bits, point.end_traffic_bits)]
-    is_large = found.cuts.group.useful_macs > MOST_MACS
-    if is_large and point.line is not None and point.end_bits > point.line[0]:
-        if not point.line[spare.BEGUN]:
-            bits, traffic_bits = point.line[:2].tolist()
-            start = replace(point, steps=0, staying=0)
-            bases.append(Base(found.schedule(start), bits, traffic_bits))
-    return bases
+def _base(found: Frontier, point: Point) -> Base:
+    """The schedule of a point with all its places."""
+    schedule = found.schedule(point.after(point.steps))
+    return Base(schedule, point.end_bits, point.end_traffic_bits)
+
+
+def _start(found: Frontier, point: Point) -> Base | None:
+    """The schedule that a point's line begins with, if that has no places and the point has some."""
+    if point.line is None or point.line[spare.BEGUN] or point.end_bits == point.line[spare.BITS]:
+        return None
+    bits, traffic_bits = (int(point.line[at]) for at in (spare.BITS, spare.TRAFFIC))
+    return Base(found.schedule(replace(point, steps=0, staying=0)), bits, traffic_bits)
 
 
 def _shorten(points: list[Point], bits: int) -> None:

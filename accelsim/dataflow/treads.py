@@ -96,6 +96,8 @@ def filled(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) 
     strictly in bits and descend in traffic, which stays above `least`. Where words of one operand
     leave sizes out, places for another are tried from the step before.
     """
+    if not bases:
+        return []
     if bases[0].schedule.layer.group().useful_macs > MOST_MACS:
         return _streamed(bases, traffic_bits, end_bits, least)
     for base in bases:
