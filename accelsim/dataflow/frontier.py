@@ -320,7 +320,7 @@ def _base(found: Frontier, point: Point) -> Base:
 
 
 def _start(found: Frontier, point: Point) -> Base | None:
-    """The schedule that a point's line begins with, if that has no places and the point has some."""
+    """The schedule a point's line begins with, if that has no places and the point has some."""
     if point.line is None or point.line[spare.BEGUN] or point.end_bits == point.line[spare.BITS]:
         return None
     bits, traffic_bits = (int(point.line[at]) for at in (spare.BITS, spare.TRAFFIC))
