@@ -15,6 +15,7 @@ Past pixel tiles these are the weights of a (k, c) tile, past k tiles the inputs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -34,9 +35,9 @@ def weights_saved_by_halves(part: Schedule, bits: int) -> Int64:
 
     The loops over k and c tiles are outermost; bits: the peak.
     """
-    begins = {cut.dim: cut.begins for cut in part.tiling.cuts}
-    tiles = int(np.prod([len(begins.get(dim, (0,))) for dim in "NPQ"]))
-    if not part.layer.has_weights or {"R", "S"} & set(begins) or tiles == 1:
+    cut = {cut.dim for cut in part.tiling.cuts}
+    tiles = math.prod(len(part.lengths(dim)) for dim in "NPQ")
+    if not part.layer.has_weights or cut & {"R", "S"} or tiles == 1:
         return _NONE
     users = [tap_users(part, dim) for dim in "PQ"]
     if not all(used.all() for used in users):
@@ -45,8 +46,8 @@ def weights_saved_by_halves(part: Schedule, bits: int) -> Int64:
     for tile, is_earlier in tile_kinds(part):
         if is_earlier:
             done = max(done, _most_done(tile, part, bits)[0])
-    taps = int(np.prod([used.shape[1] for used in users]))
-    words = np.multiply.outer(_sizes(part, "K"), _sizes(part, "C")) * taps
+    taps = math.prod(used.shape[1] for used in users)
+    words = np.multiply.outer(part.lengths("K"), part.lengths("C")) * taps
     return _saved(words, min(done, MOST_PLACES)) * (tiles - 1)
 
 
@@ -56,12 +57,12 @@ def inputs_saved_by_halves(part: Schedule, bits: int) -> Int64:
     The loop over k tiles is innermost; bits: the peak.
     """
     cut = {cut.dim for cut in part.tiling.cuts}
-    outputs = _sizes(part, "K")
-    if cut & {"C", "R", "S"} or len(outputs) == 1 or outputs[0] < outputs.max():
+    outputs = part.lengths("K")
+    if cut & {"C", "R", "S"} or len(outputs) == 1 or outputs[0] < max(outputs):
         return _NONE
     done = max(_most_done(tile, part, bits)[1] for tile, _ in tile_kinds(part))
     rows, cols = inputs_used(part, "P"), inputs_used(part, "Q")
-    words = np.multiply.outer(np.multiply.outer(rows, cols), _sizes(part, "N")) * part.dims["C"]
+    words = np.multiply.outer(np.multiply.outer(rows, cols), part.lengths("N")) * part.dims["C"]
     return _saved(words, min(done, MOST_PLACES)) * (len(outputs) - 1)
 
 
@@ -71,11 +72,6 @@ def _saved(words: Int64, most: int) -> Int64:
     places = np.arange(1, most + 1)
     passes: Int64 = len(kept) - np.searchsorted(kept, places, side="left")
     return np.cumsum(passes)
-
-
-def _sizes(part: Schedule, dim: str) -> Int64:
-    begins = next((cut.begins for cut in part.tiling.cuts if cut.dim == dim), (0,))
-    return np.diff([*begins, part.dims[dim]])
 
 
 def _most_done(tile: Conv, schedule: Schedule, bits: int) -> tuple[int, int]:

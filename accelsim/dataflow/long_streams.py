@@ -53,7 +53,7 @@ def weights_saved(part: Schedule, channels: int = 1) -> Int64:
         return np.zeros(0, dtype=np.int64)
     begins = {cut.dim: cut.begins for cut in part.tiling.cuts}
     rows, cols = tap_users(part, "P"), tap_users(part, "Q")
-    images = len(begins.get("N", (0,)))
+    images = len(part.lengths("N"))
     if not (rows.any(axis=1).all() and cols.any(axis=1).all()):
         return np.zeros(0, dtype=np.int64)  # a tile all of padding
     first_taps = [
@@ -67,7 +67,7 @@ def weights_saved(part: Schedule, channels: int = 1) -> Int64:
             break
         tiles = [int((rows[:, r] > 0).sum() * (cols[:, s] > 0).sum()) for r, s in taps]
         groups.append([images * often - 1 for often in tiles if images * often > 1])
-    widths = np.diff([*begins.get("K", (0,)), part.dims["K"]]).tolist()
+    widths = part.lengths("K")
     most = min(min(widths) * sum(map(len, groups)) * channels, MOST_PLACES)
     saved = np.zeros(most, dtype=np.int64)
     for width in set(widths):
@@ -78,16 +78,14 @@ def weights_saved(part: Schedule, channels: int = 1) -> Int64:
 
 def inputs_saved(part: Schedule) -> Int64:
     """Fetches of a part saved by 1, 2, ... places for inputs past k tiles, the innermost loop."""
-    begins = {cut.dim: cut.begins for cut in part.tiling.cuts}
-    k_tiles = len(begins.get("K", (0,)))
-    if k_tiles == 1 or {"R", "S"} & set(begins):
+    k_tiles = len(part.lengths("K"))
+    if k_tiles == 1 or {"R", "S"} & {cut.dim for cut in part.tiling.cuts}:
         return np.zeros(0, dtype=np.int64)
     tiles, least = 1, part.dims["C"] - 2
     for dim in "NPQ":
-        pieces = np.diff([*begins.get(dim, (0,)), part.dims[dim]])
-        words = pieces if dim == "N" else inputs_used(part, dim)
+        pieces = part.lengths(dim)
         tiles *= len(pieces)
-        least *= int(words.min())
+        least *= min(pieces) if dim == "N" else int(inputs_used(part, dim).min())
     return np.arange(1, min(least, MOST_PLACES) + 1) * ((k_tiles - 1) * tiles)
 
 

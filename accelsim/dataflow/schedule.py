@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from accelsim.workload.layer import Axis, Conv
@@ -158,6 +159,11 @@ class Schedule:
         """Extents of N K C P Q R S inside one group and, if there is one, inside the part."""
         dims, part = self.layer.dims, self.part
         return {**dims, part.dim: part.end - part.begin} if part else dims
+
+    def lengths(self, dim: str) -> list[int]:
+        """Extents of the pieces that a dim is cut into, in order; one piece if it is not cut."""
+        begins = next((cut.begins for cut in self.tiling.cuts if cut.dim == dim), (0,))
+        return [end - begin for begin, end in pairwise((*begins, self.dims[dim]))]
 
     @property
     def stays(self) -> str:

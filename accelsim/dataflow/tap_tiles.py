@@ -40,7 +40,7 @@ def inputs_saved_between_taps(part: Schedule, bits: int) -> Int64:
     group, by_rows = part.layer.group(), taps == ["R"]
     axis, other = (group.rows, group.cols) if by_rows else (group.cols, group.rows)
     first = axis_piece(axis, 0, axis.outputs, 0, begins[taps[0]][1])
-    outputs = _lengths(begins.get("K", (0,)), group.K)
+    outputs = part.lengths("K")
     tile = replace(group, K=max(outputs), rows=first if by_rows else other)
     tile = replace(tile, cols=other if by_rows else first)
     if not tile.useful_macs or tile_peak(tile, part) != bits:
@@ -64,7 +64,7 @@ def psums_saved_between_taps(schedule: Schedule, bits: int) -> Int64:
     if schedule.resident != "weights" or schedule.part or schedule.tiling.serpentine:
         return _NONE
     group = schedule.layer.group()
-    outputs = _lengths(begins.get("K", (0,)), group.K)
+    outputs = schedule.lengths("K")
     cuts = {**begins, taps[0]: (*begins[taps[0]], group.dims[taps[0]])}
     cuts[strip[0]] = (*begins[strip[0]], group.dims[strip[0]])
     rows, cols = (_pieces(axis, dim, tap, cuts) for axis, dim, tap in (
@@ -95,10 +95,6 @@ def _visited(tile: Conv) -> set[tuple[int, int]]:
     """Outputs (p, q) of a tile that any tap feeds."""
     rows, cols = (set(axis.pairs()[0].tolist()) for axis in (tile.rows, tile.cols))
     return set(product(rows, cols))
-
-
-def _lengths(begins: tuple[int, ...], extent: int) -> list[int]:
-    return [end - begin for begin, end in pairwise((*begins, extent))]
 
 
 def _pieces(

@@ -92,12 +92,7 @@ def _less_pairs(tile: tuple[Axis, Axis]) -> int:
 
 def _sizes(schedule: Schedule) -> dict[str, list[int]]:
     """Lengths of the pieces of n, k, c."""
-    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    return {
-        dim: _lengths(begins.get(dim, (0,)), extent)
-        for dim, extent in schedule.dims.items()
-        if dim in "NKC"
-    }
+    return {dim: schedule.lengths(dim) for dim in "NKC"}
 
 
 _Splits = tuple[Axis, tuple[int, int], tuple[int, ...], tuple[int, ...], tuple[int, int] | None]
@@ -127,10 +122,6 @@ def tile_peak(tile: Conv, schedule: Schedule) -> int:
 @lru_cache(maxsize=4096)
 def _peak_bits(tile: Conv, order: Order, block: Block, buffering: Buffering) -> int:
     return peak_bits(tile, order, block, buffering)
-
-
-def _lengths(begins: tuple[int, ...], extent: int) -> list[int]:
-    return [end - begin for begin, end in pairwise((*begins, extent))]
 
 
 @lru_cache(maxsize=1024)
