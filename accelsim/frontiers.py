@@ -12,12 +12,12 @@ from accelsim.claims import Claim, Claims, LayerClaims, box_claims, layer_claims
 from accelsim.dataflow.frontier import Frontier
 from accelsim.dataflow.schedule import ONE_MAC, RESIDENTS, Block, Buffering, Resident
 from accelsim.results import LazyRows, Result, Row
-from accelsim.simulate import TooLittleSram, chosen_layers, refuse_repeated, result_meta
+from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.staircase import at_size, bounds, gap, limits, staircase
 from accelsim.units import format_bytes, quote
 from accelsim.workload.layer import Conv, Layer, operand_bytes
-from accelsim.workload.network import Network, load_network
+from accelsim.workload.network import Network
 
 Convention = Literal["exact", "padded", "orojenesis"]
 CONVENTIONS: tuple[Convention, ...] = ("exact", "padded", "orojenesis")
@@ -73,13 +73,7 @@ def frontier(
         plain = (resident, block, buffering) == (None, ONE_MAC, "single")
         if not plain:
             raise InputError("orojenesis has no resident, block or buffering; leave them out")
-    given = [networks] if isinstance(networks, str | Path | Network) else list(networks)
-    loaded = tuple(
-        net if isinstance(net, Network)
-        else load_network(net, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
-        for net in given
-    )  # fmt: skip
-    refuse_repeated(loaded)
+    loaded = load_each(networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
     residents = RESIDENTS if resident is None else (resident,)
     known: dict[Layer, Claims] = {}
     groups: dict[Conv, Frontier] = {}

@@ -15,7 +15,7 @@ from accelsim.simulate import (
     TooLittleSram,
     chosen_layers,
     conserve,
-    refuse_repeated,
+    load_each,
     result_meta,
 )
 from accelsim.spec import InputError
@@ -23,7 +23,7 @@ from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candida
 from accelsim.timing.passing import least_passing, passes
 from accelsim.units import format_bytes, parse_choice, quote
 from accelsim.workload.layer import OPERANDS, Conv, Layer, operand_bytes
-from accelsim.workload.network import Network, Node, load_network
+from accelsim.workload.network import Network, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +90,18 @@ def run(
         parse_choice(objective, OBJECTIVES)
     except ValueError as error:
         raise InputError(f"objective: {error}") from None
-    given = [networks] if isinstance(networks, str | Path | Network) else list(networks)
     one = isinstance(accelerator, str | Path | Accelerator)
     devices = _devices(cast(Any, [accelerator] if one else accelerator), sram)
-    widths = {"bits": bits, "psum_bits": psum_bits}
     residents = RESIDENTS if resident is None else (resident,)
     rows: list[Row] = []
     runs: list[LayerRun] = []
     every: list[Network] = []
     summaries = {}
     for device in devices:
-        options: dict[str, Any] = {"batch": batch, "input": input, **widths}
-        loaded = tuple(
-            net if isinstance(net, Network)
-            else load_network(net, **options, word_bits=device.word_bits)
-            for net in given
+        loaded = load_each(
+            networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
+            word_bits=device.word_bits,
         )  # fmt: skip
-        refuse_repeated(loaded)
         chosen = _Choices(device, objective, residents)
         each = {}
         for network in loaded:

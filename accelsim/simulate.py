@@ -85,13 +85,7 @@ def min_sram(
     rest is as for `load_network`, and does not apply to a Network that is already loaded. Raises
     InputError for a fault of files or arguments.
     """
-    given = [networks] if isinstance(networks, str | Path | Network) else list(networks)
-    loaded = tuple(
-        net if isinstance(net, Network)
-        else load_network(net, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
-        for net in given
-    )  # fmt: skip
-    refuse_repeated(loaded)
+    loaded = load_each(networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
     residents = RESIDENTS if resident is None else (resident,)
     known: dict[Layer, LayerNeed] = {}
     rows, needs, summaries = [], [], {}
@@ -178,15 +172,25 @@ def conserve(schedule: Schedule) -> None:
         raise RuntimeError(f"{where} does (MACs, weights, inputs) {done}, the layer has {due}")
 
 
-def refuse_repeated(networks: tuple[Network, ...]) -> None:
-    """Results tell networks apart by name."""
+def load_each(
+    networks: str | Path | Network | Sequence[str | Path | Network], **options: Any
+) -> tuple[Network, ...]:
+    """Load networks that are not loaded yet, with the options of `load_network`.
+
+    Raises InputError for a fault of a file, and where two have one name, which results tell apart.
+    """
+    given = [networks] if isinstance(networks, str | Path | Network) else networks
+    loaded = tuple(
+        each if isinstance(each, Network) else load_network(each, **options) for each in given
+    )
     seen: dict[str, Network] = {}
-    for network in networks:
+    for network in loaded:
         if network.name in seen:
             other = seen[network.name].path
             wrong = f"is named {quote(network.name)} like {other}"
             raise InputError(f"{network.path}: {wrong}; give each network once, by its own name")
         seen[network.name] = network
+    return loaded
 
 
 def chosen_layers(network: Network, wanted: str | Sequence[str] | None) -> tuple[Node, ...]:

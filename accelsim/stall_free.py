@@ -14,11 +14,11 @@ from accelsim.hardware.accelerator import Accelerator, load_accelerator
 from accelsim.hardware.format import Dram
 from accelsim.results import Result, Row
 from accelsim.runs import machine_of
-from accelsim.simulate import chosen_layers, refuse_repeated, result_meta
+from accelsim.simulate import chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.timing.candidates import Machine, best_candidate
 from accelsim.workload.layer import Conv, operand_bytes
-from accelsim.workload.network import Network, Node, load_network
+from accelsim.workload.network import Network, Node
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,10 @@ def stall_free_sram(
     """
     device = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     device = with_dram(device, at, latency_ns)
-    given = [networks] if isinstance(networks, str | Path | Network) else list(networks)
-    options: dict[str, Any] = {"batch": batch, "input": input, "bits": bits, "psum_bits": psum_bits}
-    loaded = tuple(
-        net if isinstance(net, Network)
-        else load_network(net, **options, word_bits=device.word_bits)
-        for net in given
+    loaded = load_each(
+        networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
+        word_bits=device.word_bits,
     )  # fmt: skip
-    refuse_repeated(loaded)
     residents = RESIDENTS if resident is None else (resident,)
     machine = replace(machine_of(device), sram_bytes=None)
     known: dict[Conv, Row] = {}
