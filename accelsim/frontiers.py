@@ -16,7 +16,7 @@ from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_me
 from accelsim.spec import InputError
 from accelsim.staircase import at_size, bounds, gap, limits, staircase
 from accelsim.units import format_bytes, quote
-from accelsim.workload.layer import Conv, Layer, operand_bytes
+from accelsim.workload.layer import Conv, Layer
 from accelsim.workload.network import Network
 
 Convention = Literal["exact", "padded", "orojenesis"]
@@ -112,48 +112,48 @@ def _rows(layers: Sequence[LayerClaims]) -> list[Row]:
     known: dict[int, list[Row]] = {}
     rows: list[Row] = []
     for own in layers:
-        claims = own.claims
-        if id(claims) not in known:
-            bits = claims.bound_bits
-            known[id(claims)] = [
-                _columns(claim, *bound)
-                for claim, *bound in zip(
-                    claims, bits.tolist(), claims.bound.words(bits).tolist(), strict=True
-                )
-            ]
+        if id(own.claims) not in known:
+            known[id(own.claims)] = _columns(own.claims)
         names: Row = {"network": own.network, "layer": own.name, "op": own.op}
-        rows += [names | columns for columns in known[id(claims)]]
+        rows += [names | columns for columns in known[id(own.claims)]]
     return rows
 
 
-def _columns(claim: Claim, bound_bits: int, bound_words: int) -> Row:
-    """What a row says of any layer with this claim."""
-    layer, point = claim.layer, claim.point
-    least = operand_bytes(layer.words, layer.widths)
-    weights, inputs, outputs, read, written = claim.traffic
-    return {
-        "sram_words": -(-point.bits // max(*layer.widths.live, layer.widths.outputs)),
-        "sram_bytes": claim.sram_bytes,
-        "dram_words": sum(claim.traffic),
-        "dram_bytes": claim.dram_bytes,
-        "weights_read_words": weights,
-        "inputs_read_words": inputs,
-        "outputs_write_words": outputs,
-        "psums_read_words": read,
-        "psums_write_words": written,
-        "dram_x": round(claim.dram_bytes / least, 6) if least else 1.0,
-        "bound_words": bound_words,
-        "resident": claim.resident,
-        "order": claim.order,
-        "tile": claim.tile,
-        "pin_gain_x": claim.pin_gain_x,
-        "pin_sram_bytes": claim.pin_sram_bytes,
-        "staying_words": point.staying,
-        "family": claim.family,
-        "compulsory_bytes": least,
-        "bound_bytes": -(-bound_bits // 8),
-        "gap_x": round(8 * claim.dram_bytes / bound_bits, 4) if bound_bits else 1.0,
-    }
+def _columns(claims: Claims) -> list[Row]:
+    """What the rows say of any layer with these claims."""
+    layer, least = claims.bound.layer, claims.compulsory_bytes
+    widest = max(*layer.widths.live, layer.widths.outputs)
+    bits = claims.bound_bits
+    rows: list[Row] = []
+    for claim, bound_bits, bound_words in zip(
+        claims, bits.tolist(), claims.bound.words(bits).tolist(), strict=True
+    ):
+        point, traffic, dram_bytes = claim.point, claim.traffic, claim.dram_bytes
+        weights, inputs, outputs, read, written = traffic
+        rows.append({
+            "sram_words": -(-point.bits // widest),
+            "sram_bytes": claim.sram_bytes,
+            "dram_words": sum(traffic),
+            "dram_bytes": dram_bytes,
+            "weights_read_words": weights,
+            "inputs_read_words": inputs,
+            "outputs_write_words": outputs,
+            "psums_read_words": read,
+            "psums_write_words": written,
+            "dram_x": round(dram_bytes / least, 6) if least else 1.0,
+            "bound_words": bound_words,
+            "resident": claim.resident,
+            "order": claim.order,
+            "tile": claim.tile,
+            "pin_gain_x": claim.pin_gain_x,
+            "pin_sram_bytes": claim.pin_sram_bytes,
+            "staying_words": point.staying,
+            "family": claim.family,
+            "compulsory_bytes": least,
+            "bound_bytes": -(-bound_bits // 8),
+            "gap_x": round(8 * dram_bytes / bound_bits, 4) if bound_bits else 1.0,
+        })  # fmt: skip
+    return rows
 
 
 def _refuse_too_little(layers: Sequence[LayerClaims], sram: int) -> None:

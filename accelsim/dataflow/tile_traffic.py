@@ -19,14 +19,13 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from operator import mul
 from typing import NamedTuple
 
 import numpy as np
 
 from accelsim.dataflow import trace
 from accelsim.dataflow.schedule import ONE_MAC, Cut, Resident, Schedule
-from accelsim.workload.layer import Axis, Int64
+from accelsim.workload.layer import Axis, Conv, Int64
 
 Traffic = tuple[int, int, int, int, int]
 """Words: weights, inputs read; outputs written; psums read, written."""
@@ -42,27 +41,39 @@ def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
 
     Raises RuntimeError where the words that stay cannot account for the bits.
     """
-    layer, widths = schedule.layer, schedule.layer.widths
-    finished = layer.outputs_words // layer.groups
+    layer = schedule.layer
     if not layer.useful_macs:
-        return 0, 0, finished, 0, 0
-    parts = [part for part in (schedule, schedule.then) if part]
+        return 0, 0, layer.outputs_words // layer.groups, 0, 0
+    parts = [schedule, schedule.then] if schedule.then else [schedule]
     staying = {stay.operand for part in parts for stay in part.tiling.stays if stay.words}
     is_small = layer.useful_macs <= layer.groups * _COUNTED_MACS
     if schedule.block == ONE_MAC and (is_small or len(staying) > 1):
         return _counted(schedule, traffic_bits)
-    weights, inputs, visits = (sum(words) for words in zip(*map(_moved, parts), strict=True))
-    rows, cols = (_along(axis, 0, axis.outputs) for axis in (layer.rows, layer.cols))
-    fed = layer.N * layer.dims["K"] * rows.outputs * cols.outputs
+    finished, fed, costs, finished_bits = _layer_figures(layer)
+    weights, inputs, visits = _moved(schedule)
+    if schedule.then:
+        weights_then, inputs_then, visits_then = _moved(schedule.then)
+        weights, inputs, visits = weights + weights_then, inputs + inputs_then, visits + visits_then
     moved = [weights if layer.has_weights else 0, inputs, visits - fed]
-    costs = widths.weights, widths.inputs, 2 * widths.psums
-    bits = sum(map(mul, moved, costs)) + finished * widths.outputs
+    bits = moved[0] * costs[0] + moved[1] * costs[1] + moved[2] * costs[2] + finished_bits
     operand = _OPERANDS.index(min(staying)) if len(staying) == 1 else 0
     saved, rest = divmod(bits - traffic_bits, costs[operand])
     moved[operand] -= saved
     if rest or saved < 0 or moved[operand] < 0 or (saved and len(staying) != 1):
         raise _refused(schedule, bits, traffic_bits)
     return moved[0], moved[1], finished, moved[2], moved[2]
+
+
+@lru_cache(maxsize=256)
+def _layer_figures(layer: Conv) -> tuple[int, int, tuple[int, int, int], int]:
+    """Of one group: outputs, those of them that any MAC feeds; the bits that a weight, an input, a
+    further visit of an output move, and those of all outputs once.
+    """
+    widths, finished = layer.widths, layer.outputs_words // layer.groups
+    rows, cols = (_along(axis, 0, axis.outputs) for axis in (layer.rows, layer.cols))
+    fed = layer.N * layer.dims["K"] * rows.outputs * cols.outputs
+    costs = widths.weights, widths.inputs, 2 * widths.psums
+    return finished, fed, costs, finished * widths.outputs
 
 
 def _counted(schedule: Schedule, traffic_bits: int) -> Traffic:
@@ -81,19 +92,21 @@ def _refused(schedule: Schedule, bits: int, traffic_bits: int) -> RuntimeError:
     return RuntimeError(f"{where} moves {bits} bits before stays, {traffic_bits} are claimed")
 
 
-def _moved(schedule: Schedule) -> list[int]:
+def _moved(schedule: Schedule) -> Sequence[int]:
     """Weights and inputs fetched, outputs visited by all tiles, none of limited stays saved."""
     tiling = schedule.tiling
-    moved = list(_fetched(schedule, tiling.cuts))
-    for at, operand in enumerate(_OPERANDS):
-        for stay in tiling.stays:
-            if stay.operand == operand and stay.words is None and not stay.next_only:
-                moved[at] = _fetched(schedule, tiling.cuts[: stay.depth])[at]
-        for stay in tiling.stays:
-            if stay.operand == operand and stay.next_only:
-                moved[at] -= (
-                    _exchanged(schedule, operand) if schedule.turn_order else _halo(schedule)
-                )
+    fetched = _fetched(schedule, tiling.cuts)
+    if all(stay.words for stay in tiling.stays):
+        return fetched
+    moved = list(fetched)
+    for stay in tiling.stays:
+        if stay.words is None and not stay.next_only:
+            at = _OPERANDS.index(stay.operand)
+            moved[at] = _fetched(schedule, tiling.cuts[: stay.depth])[at]
+    for stay in tiling.stays:
+        if stay.next_only:
+            saved = _exchanged(schedule, stay.operand) if schedule.turn_order else _halo(schedule)
+            moved[_OPERANDS.index(stay.operand)] -= saved
     return moved
 
 
@@ -101,10 +114,11 @@ def _fetched(schedule: Schedule, cuts: tuple[Cut, ...]) -> tuple[int, int, int]:
     """Weights, inputs and outputs of all tiles of these cuts, each once a tile."""
     dims, begins = schedule.dims, {cut.dim: cut.begins for cut in cuts}
     rows, cols = _windows(schedule, begins)
+    n, k, c = dims["N"], dims["K"], dims["C"]
     return (
-        len(begins.get("N", _WHOLE)) * dims["K"] * dims["C"] * rows.taps * cols.taps,
-        len(begins.get("K", _WHOLE)) * dims["N"] * dims["C"] * rows.inputs * cols.inputs,
-        len(begins.get("C", _WHOLE)) * dims["N"] * dims["K"] * rows.outputs * cols.outputs,
+        len(begins.get("N", _WHOLE)) * k * c * rows.taps * cols.taps,
+        len(begins.get("K", _WHOLE)) * n * c * rows.inputs * cols.inputs,
+        len(begins.get("C", _WHOLE)) * n * k * rows.outputs * cols.outputs,
     )
 
 
@@ -119,17 +133,19 @@ class _Words(NamedTuple):
 
 def _windows(schedule: Schedule, begins: dict[str, tuple[int, ...]]) -> tuple[_Words, _Words]:
     """Words along the rows and along the columns of the schedule's part of its layer."""
-    rows, cols = schedule.layer.rows, schedule.layer.cols
+    rows, cols, whole = schedule.layer.rows, schedule.layer.cols, begins.get
     return (
-        _along(rows, *_extent(schedule, "P"), begins.get("P", _WHOLE), begins.get("R", _WHOLE)),
-        _along(cols, *_extent(schedule, "Q"), begins.get("Q", _WHOLE), begins.get("S", _WHOLE)),
+        _along(rows, *_extent(schedule, "P"), whole("P", _WHOLE), whole("R", _WHOLE)),
+        _along(cols, *_extent(schedule, "Q"), whole("Q", _WHOLE), whole("S", _WHOLE)),
     )
 
 
 def _extent(schedule: Schedule, dim: str) -> tuple[int, int]:
     """Where the schedule's outputs begin and end along P or Q."""
     part = schedule.part
-    return (part.begin, part.end) if part and part.dim == dim else (0, schedule.layer.dims[dim])
+    if part and part.dim == dim:
+        return part.begin, part.end
+    return 0, (schedule.layer.rows if dim == "P" else schedule.layer.cols).outputs
 
 
 @lru_cache(maxsize=1 << 15)
@@ -239,6 +255,11 @@ def _lengths(begins: tuple[int, ...], extent: int) -> tuple[int, ...]:
     return tuple(end - begin for begin, end in pairwise((*begins, extent)))
 
 
+@lru_cache(maxsize=1 << 12)
+def _longest(begins: tuple[int, ...], extent: int) -> int:
+    return max(_lengths(begins, extent))
+
+
 def tile_text(schedule: Schedule) -> str:
     """Extents of the largest tile over the cut dims, outermost loop first: `K=32 P=7 Q=14`.
 
@@ -249,7 +270,7 @@ def tile_text(schedule: Schedule) -> str:
         if schedule.turn_order and cut.dim == "C":
             extents.append(f"slab C={cut.begins[1]}")
         else:
-            extents.append(f"{cut.dim}={max(_lengths(cut.begins, schedule.dims[cut.dim]))}")
+            extents.append(f"{cut.dim}={_longest(cut.begins, schedule.dims[cut.dim])}")
     text = " ".join(extents)
     if schedule.part:
         text = f"{schedule.part.dim} {schedule.part.begin}-{schedule.part.end}: {text or 'whole'}"
