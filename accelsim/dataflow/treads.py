@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 
 import numpy as np
@@ -126,32 +126,38 @@ def _more(step: Step, bases: Sequence[Base], end_bits: int, least: int) -> list[
 
 def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[Step]:
     """The steps of that operand and pass which save most with the first place and with all."""
-    schedule, bits = base.schedule, base.bits
+    schedule, choices = base.schedule, _choices(base.schedule)
     counter = trace(bare(schedule))
-    rooms = {
-        places: (end_bits - 1 - bits) // getattr(schedule.layer.widths, _WIDTHS[places.operand])
-        for places, _ in _choices(schedule)
-    }
-    chosen: dict[Places, int] = {}
-    for most in (False, True):
-        steps = [
-            (step, begun)
-            for places, begun in _choices(schedule)
-            if rooms[places]
-            for step in [_step(counter, places, begun + (rooms[places] if most else 1))]
-            if least < step.traffic_bits < traffic_bits and step.bits < end_bits
-        ]
-        if steps:
-            step, begun = min(steps, key=lambda each: (each[0].traffic_bits, each[0].bits))
-            chosen[step.places] = begun
-    every: list[Step] = []
-    for places, begun in chosen.items():
-        for words in range(1, rooms[places] + 1):
-            step = _step(counter, places, begun + words)
-            if every and every[-1].places == places and _is_as(step, every[-1]):
+    rooms = [
+        (end_bits - 1 - base.bits) // getattr(schedule.layer.widths, _WIDTHS[places.operand])
+        for places, _ in choices
+    ]
+
+    @cache
+    def step(at: int, more: int) -> Step:
+        places, begun = choices[at]
+        return _step(counter, places, begun + more)
+
+    with_all = {at: step(at, room) for at, room in enumerate(rooms) if room}
+    # what does not help with all places does not with fewer
+    helpful = [at for at, each in with_all.items() if each.traffic_bits < traffic_bits]
+    chosen = []
+    for tried in ({at: step(at, 1) for at in helpful}, with_all):
+        down = [at for at, each in tried.items() if _is_down(each, traffic_bits, end_bits, least)]
+        if down:
+            chosen.append(min(down, key=lambda at: (tried[at].traffic_bits, tried[at].bits)))
+    found: list[Step] = []
+    for at in dict.fromkeys(chosen):
+        first = len(found)
+        for more in range(1, rooms[at] + 1):
+            if len(found) > first and _is_as(step(at, more), found[-1]):
                 break  # no word waits for want of a place
-            every.append(step)
-    return _staircase(every, traffic_bits, end_bits, least)
+            found.append(step(at, more))
+    return _staircase(found, traffic_bits, end_bits, least)
+
+
+def _is_down(step: Step, traffic_bits: int, end_bits: int, least: int) -> bool:
+    return least < step.traffic_bits < traffic_bits and step.bits < end_bits
 
 
 def _is_as(step: Step, other: Step) -> bool:
@@ -162,7 +168,7 @@ def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: i
     """Those of the steps that go down from a traffic, below a size."""
     found: list[Step] = []
     for step in sorted(steps, key=lambda step: (step.bits, step.traffic_bits)):
-        if step.bits < end_bits and least < step.traffic_bits < traffic_bits:
+        if _is_down(step, traffic_bits, end_bits, least):
             traffic_bits = step.traffic_bits
             found.append(step)
     return found

@@ -42,13 +42,13 @@ def plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> 
         from accelsim.report.staircase_plots import plot_layers
 
         return plot_layers(result, width_inches=width_inches)
+    of_frontier = result.meta.get("command") == "frontier"
+    if of_frontier and "networks" in result.summary:  # the summary is enough: no row is made
+        return plot_several([result], width_inches=width_inches)
     if "stall_cycles" in result.columns:
         from accelsim.report.run_plots import plot_run
 
         return plot_run(result, width_inches=width_inches)
-    of_frontier = result.meta.get("command") == "frontier"
-    if of_frontier and "networks" in result.summary:
-        return plot_several([result], width_inches=width_inches)
     if "sram_bytes" in result.columns and "dram_bytes" in result.columns:
         from accelsim.report.frontier_plots import plot_frontier
 
