@@ -177,16 +177,20 @@ def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: i
 def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
     """The steps of schedules that have no places yet, by the laws for large layers."""
     streams = [(base, *stream) for base in bases for stream in _streams(base)]
-    tried = [np.zeros((0, 4), dtype=np.int64)]
+    tried = []
     for at, (base, _, floor, grows, width, saved) in enumerate(streams):
         # enough words to save something, and no more than fit
-        fewer = (base.traffic_bits - traffic_bits) // width
-        first = int(np.searchsorted(saved, fewer, side="right"))
         last = min(max(end_bits - 1 - grows, 0) // width, len(saved))
+        fewer = (base.traffic_bits - traffic_bits) // width
+        if not last or floor >= end_bits or saved[last - 1] <= fewer:
+            continue
+        first = int(np.searchsorted(saved, fewer, side="right"))
         words = np.arange(first + 1, last + 1)
         bits = np.maximum(floor, grows + words * width)
-        moved = base.traffic_bits - saved[first : first + len(words)] * width
+        moved = base.traffic_bits - saved[first:last] * width
         tried.append(np.stack([bits, moved, np.full_like(words, at), words], axis=1))
+    if not tried:
+        return []
     steps = np.concatenate(tried)
     steps = steps[(steps[:, 0] < end_bits) & (steps[:, 1] > least) & (steps[:, 1] < traffic_bits)]
     steps = steps[np.lexsort((steps[:, 1], steps[:, 0]))]
