@@ -1,38 +1,52 @@
 """What the first inputs of a sweep save if they stay, with weights resident.
 
 Pixels, or inputs, are swept along the rows (or the columns). The same inputs are swept again for
-every k tile, and those at the border of two column strips by both. Let a pass run over the k tiles
-and, inside, over one strip or two, and let x places take the first inputs that its first tile is
+every k tile, and those at the border of column strips by each of them. Let a pass run over the k
+tiles and, inside, over the strips, and let x places take the first inputs that its first tile is
 done with and a later one uses. They die in the lexicographic order of their last MACs, each axis
-its own maximum. If no place is free before the last k tile, a word used by u strips saves
+its own maximum. With several k tiles each tile before the last k tile leads to a later one, so that
+the x words hold the places until their own last uses: a word that u strips use saves
 
-    k tiles · u - 1
+    (k tiles - 1) · u
 
-and in the last k tile the places of words that one strip alone uses become free as the first strip
-is done with them: words of the border that die later take them and save 1 each.
+fetches up to its first in the last k tile. There the first strip is done with the x words first.
+Those of other strips too hold their places, those of it alone leave them to words of the border
+that die later, until all of the border has one: the first words of the border that the strip is
+done with wait, as if the last k tile were a pass by itself. What a pass over strips alone saves,
+`first_fit` counts, word by word.
 
 Peak: cut the sweep in two, as in `halves`. If in a tile but the pass's last the second half alone,
-as a layer of its own, has the peak P, the x words that the first half was done with wait then: P +
-x. With one k tile the second strip may have a peak Q > P of its own. It then uses words of the
-border as it goes: if before the second row it needs at most P with all inputs and weights it uses,
-and of the x words at least Q - P lie in inputs of the first row, max(Q, P + x) is the peak.
+as a layer of its own, has the peak P, and all x places hold words that the first half was done
+with, these wait then: P + x. With several k tiles the first x words hold them in each strip of the
+first k tile. With one k tile, count which places words wait in that the first half of a strip was
+done with: if these are the first m, x is up to m. If the second of two strips has a peak Q > P of
+its own, it uses words of the border as it goes: if before the second row it needs at most P with
+all inputs and weights it uses, and of the x words at least Q - P lie in inputs of the first row,
+max(Q, P + x) is the peak.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.dataflow.first_fit import kept, waiting_places
 from accelsim.dataflow.liveness import separate_peaks
-from accelsim.dataflow.long_streams import MOST_PLACES, tail
-from accelsim.dataflow.schedule import COL_LOOPS, ROW_LOOPS, Schedule
-from accelsim.dataflow.tile_axes import axis_piece
+from accelsim.dataflow.long_streams import MOST_PLACES
+from accelsim.dataflow.schedule import Schedule
+from accelsim.dataflow.sweep_order import (
+    Sweep,
+    dying_order,
+    early_rows,
+    last_steps,
+    strips_across,
+    sweep_of,
+    users_across,
+)
 from accelsim.dataflow.tile_peaks import tile_peak
-from accelsim.workload.layer import Axis, Conv, Int64
+from accelsim.workload.layer import Int64
 
 
 class Saved(NamedTuple):
@@ -43,39 +57,24 @@ class Saved(NamedTuple):
     fetches: Int64
 
 
-class _Sweep(NamedTuple):
-    """A sweep along an axis, in strips of another; sizes of the k and the c tiles."""
+class _Waits(NamedTuple):
+    """Visits of strips to inputs of the border, one k tile alone, in the order in which they end.
 
-    schedule: Schedule
-    is_by_rows: bool
-    strips: tuple[tuple[int, int], ...]
-    outputs: Int64
-    channels: Int64
+    Of each the place where the input waits then, as `waiting_places` says; its strip; whether the
+    first half of the strip is done with it; whether it is an input of the first output's row.
+    """
 
-    @property
-    def axis(self) -> Axis:
-        """The axis that is swept."""
-        group = self.schedule.layer.group()
-        return group.rows if self.is_by_rows else group.cols
+    places: Int64
+    strip: Int64
+    is_early: NDArray[np.bool_]
+    in_first_row: NDArray[np.bool_]
 
-    @property
-    def other(self) -> Axis:
-        """The axis that strips cut."""
-        group = self.schedule.layer.group()
-        return group.cols if self.is_by_rows else group.rows
-
-    @property
-    def middle(self) -> int:
-        """The first output of the last part."""
-        return self.axis.outputs - tail(self.axis.outputs)
-
-    def tile(self, strip: tuple[int, int], first: int, last: int) -> Conv:
-        """The largest tile of a strip, its sweep from one output up to another."""
-        along = axis_piece(self.axis, first, last, 0, self.axis.taps)
-        across = axis_piece(self.other, *strip, 0, self.other.taps)
-        rows, cols = (along, across) if self.is_by_rows else (across, along)
-        K, C = int(self.outputs.max()), int(self.channels.max())
-        return replace(self.schedule.layer.group(), K=K, C=C, rows=rows, cols=cols)
+    def full(self, strip: int) -> int:
+        """How many places, from the first on, hold inputs that a strip's first half is done with
+        as the second one begins."""
+        held = self.places[self.is_early & (self.strip == strip)]
+        held = np.unique(held[held >= 0])
+        return int(np.argmin(np.append(held == np.arange(len(held)), False)))
 
 
 def swept_inputs_saved(schedule: Schedule, bits: int) -> Saved | None:
@@ -83,76 +82,70 @@ def swept_inputs_saved(schedule: Schedule, bits: int) -> Saved | None:
 
     bits: the peak of the schedule. None where the law does not say.
     """
-    sweep = _sweep(schedule)
-    peaks = sweep and _peaks(sweep, bits)
-    if sweep is None or peaks is None:
+    sweep = sweep_of(schedule)
+    if sweep is None:
         return None
-    k_tiles = len(sweep.outputs)
-    tables = [_first_words(sweep, int(channels), k_tiles == 1) for channels in sweep.channels]
-    most = min(MOST_PLACES, *(len(users) for users, *_ in tables))
+    return _saved_by_k_tiles(sweep, bits) if len(sweep.outputs) > 1 else _saved(sweep, bits)
+
+
+def _saved_by_k_tiles(sweep: Sweep, bits: int) -> Saved | None:
+    """What places save where several k tiles sweep the same inputs."""
+    strips = range(len(sweep.strips))
+    if sweep.outputs[0] < sweep.outputs.max() or all(sweep.half_peak(at) < bits for at in strips):
+        return None
+    sizes = sweep.channels.tolist()
+    users = {channels: _first_users(sweep, channels) for channels in set(sizes)}
+    most = min(MOST_PLACES, *map(len, users.values()))
     saved = np.zeros(most, dtype=np.int64)
-    for users, border, _ in tables:
-        alone = np.cumsum(users[:most] == 1)
-        later = border - np.cumsum(users[:most] > 1)
-        saved += np.cumsum(k_tiles * users[:most] - 1)
-        if k_tiles > 1:
-            saved += np.minimum(alone, later)
-    floor, grows = peaks
-    if grows < bits:
-        width = schedule.layer.widths.inputs
-        places = np.arange(1, most + 1)
-        waiting = places - np.cumsum(tables[0][2][:most])
-        known = bits + waiting * width <= np.maximum(bits, grows + places * width)
-        saved = saved[: int(np.argmin(np.append(known, False)))]
-    return Saved(floor, grows, saved)
+    for channels, often in users.items():
+        each = np.cumsum((len(sweep.outputs) - 1) * often[:most])
+        if len(strips) > 1:
+            each += kept(_waits(sweep, channels, most).places, most)
+        saved += sizes.count(channels) * each
+    return Saved(0, bits, saved)
 
 
-def _sweep(schedule: Schedule) -> _Sweep | None:
-    """The sweep that a schedule is; None if it is none."""
-    order, begins = schedule.order, {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    if schedule.resident != "weights" or schedule.part or schedule.dims["N"] > 1:
+def _saved(sweep: Sweep, bits: int) -> Saved | None:
+    """What places save from strip to strip, with one k tile."""
+    sizes = sweep.channels.tolist()
+    waits = {channels: _waits(sweep, channels, MOST_PLACES) for channels in set(sizes)}
+    largest = waits[max(sizes)]
+    earlier = range(len(sweep.strips) - 1)
+    floor, grows = 0, bits
+    most = max(largest.full(at) if sweep.half_peak(at) == bits else 0 for at in earlier)
+    most = min(most, MOST_PLACES)
+    if not most and len(earlier) == 1:
+        floor, grows = bits, sweep.half_peak(0)
+        most = _most_with_second(sweep, largest, bits)
+    if not most:
         return None
-    if order[:1] not in (("P",), ("Q",), ("H",), ("W",)) or any("%" in loop for loop in order):
-        return None
-    is_by_rows = order[0] in ROW_LOOPS
-    across = "Q" if is_by_rows else "P"
-    bounds = (*begins.pop(across, (0,)), schedule.dims[across])
-    k_begins, c_begins = begins.pop("K", (0,)), begins.pop("C", (0,))
-    outputs = np.diff([*k_begins, schedule.dims["K"]])
-    if begins or len(bounds) > 3 or len(bounds) + len(outputs) == 3:
-        return None
-    strips = tuple(pairwise(bounds))
-    channels = np.diff([*c_begins, schedule.dims["C"]])
-    return _Sweep(schedule, is_by_rows, strips, outputs, channels)
+    every = (sizes.count(channels) * kept(each.places, most) for channels, each in waits.items())
+    return Saved(floor, grows, np.sum(list(every), axis=0))
 
 
-def _peaks(sweep: _Sweep, bits: int) -> tuple[int, int] | None:
-    """The bits needed however few words stay, and those that grow with each word."""
-    schedule, extent = sweep.schedule, sweep.axis.outputs
-    if sweep.outputs[0] < sweep.outputs.max() or not 0 < sweep.middle < extent:
-        return None
-    halves = [sweep.tile(strip, sweep.middle, extent) for strip in sweep.strips]
-    peaks = [tile_peak(half, schedule) if half.useful_macs else 0 for half in halves]
-    if len(sweep.outputs) > 1:
-        return (0, bits) if max(peaks) == bits else None
-    if peaks[0] == bits:
-        return 0, bits
-    if tile_peak(sweep.tile(sweep.strips[0], 0, extent), schedule) > peaks[0]:
-        return None
-    by_outputs = schedule.order[0] in ("P", "Q") and len(sweep.channels) == 1
-    if not by_outputs or _first_row_bits(sweep) > peaks[0]:
-        return None
-    return bits, peaks[0]
+def _most_with_second(sweep: Sweep, waits: _Waits, bits: int) -> int:
+    """Up to how many places the peak is as said where the second of two strips has its own."""
+    width, first = sweep.schedule.layer.widths.inputs, sweep.half_peak(0)
+    if tile_peak(sweep.tile(0, 0, sweep.axis.outputs), sweep.schedule) > first:
+        return 0
+    by_outputs = sweep.is_by_outputs and len(sweep.channels) == 1
+    if not by_outputs or _first_row_bits(sweep) > first:
+        return 0
+    in_first_row = waits.in_first_row[waits.is_early & (waits.strip == 0)]
+    places = np.arange(1, len(in_first_row) + 1)
+    waiting = places - np.cumsum(in_first_row)
+    known = bits + waiting * width <= np.maximum(bits, first + places * width)
+    return min(int(np.argmin(np.append(known, False))), MOST_PLACES)
 
 
-def _first_row_bits(sweep: _Sweep) -> int:
+def _first_row_bits(sweep: Sweep) -> int:
     """At most what the second strip needs at its first outputs.
 
     Either all weights and inputs it uses there, none done with, or the peak of its first two rows,
     if the second uses every weight of the first, and every input of the first that is used again.
     """
     schedule, widths, axis = sweep.schedule, sweep.schedule.layer.widths, sweep.axis
-    whole, row = (sweep.tile(sweep.strips[1], 0, last) for last in (axis.outputs, 1))
+    whole, row = (sweep.tile(1, 0, last) for last in (axis.outputs, 1))
     weights = whole.weights_words * widths.weights
     if not row.useful_macs:
         return weights
@@ -163,62 +156,43 @@ def _first_row_bits(sweep: _Sweep) -> int:
     if axis.outputs > 2 and np.isin(h[p > 1][again], h[p == 1]).all() and np.isin(
         r[p == 0], r[p == 1]
     ).all():  # fmt: skip
-        found = min(found, tile_peak(sweep.tile(sweep.strips[1], 0, 2), schedule))
+        found = min(found, tile_peak(sweep.tile(1, 0, 2), schedule))
     return found
 
 
-def _first_words(
-    sweep: _Sweep, channels: int, border_only: bool
-) -> tuple[Int64, int, NDArray[np.bool_]]:
-    """Of the first inputs that the first half of the first strip is done with: by how many strips
-    each is used; how many inputs of the border all of the strip has; and which of the first are
-    inputs of the first output's row.
-
-    border_only: only inputs that both strips use.
-    """
-    p, r, h = sweep.axis.pairs()
-    q, s, w = sweep.other.pairs()
-    first, last = sweep.strips[0], sweep.strips[-1]
-    mine = (q >= first[0]) & (q < first[1])
-    shared = np.intersect1d(w[mine], w[(q >= last[0]) & (q < last[1])])
-    if len(sweep.strips) == 1:
-        shared = shared[:0]
-    border = len(np.unique(h)) * len(shared) * channels
-    rows = _last_steps(sweep, (p, r, h))
-    cols = _last_steps(sweep, (q[mine], s[mine], w[mine]), of_other=True)
-    if sweep.schedule.order[0] in ("P", "Q"):
-        rows = rows[rows[:, 0] < sweep.middle]
-    else:
-        rows = rows[rows[:, 2] < h[p >= sweep.middle].min(initial=len(h))]
-    if border_only:
-        cols = cols[np.isin(cols[:, 2], shared)]
-    enough = -(-MOST_PLACES // max(len(cols) * channels, 1))
-    place = 0 if sweep.schedule.order[0] in ("P", "Q") else 2
+def _first_users(sweep: Sweep, channels: int) -> Int64:
+    """Of the first inputs that the first half of the first strip is done with: how many strips use
+    each."""
+    rows = last_steps(sweep, sweep.axis.pairs())
+    rows = rows[early_rows(sweep, rows)]
+    strips = strips_across(sweep)
+    cols = strips[0]
+    place = 0 if sweep.is_by_outputs else 2
     rows = rows[np.argsort(rows[:, place], kind="stable")]
+    enough = -(-MOST_PLACES // max(len(cols) * channels, 1))
     if enough < len(rows):  # whole rows that die before the rest
         rows = rows[rows[:, place] <= rows[enough, place]]
-    c, row, col = np.indices((channels, len(rows), len(cols))).reshape(3, -1)
-    names = (ROW_LOOPS, COL_LOOPS) if sweep.is_by_rows else (COL_LOOPS, ROW_LOOPS)
-    keys = [
-        c if loop == "C"
-        else rows[row, names[0].index(loop)] if loop in names[0]
-        else cols[col, names[1].index(loop)]
-        for loop in sweep.schedule.order if loop not in "NK"
-    ]  # fmt: skip
-    dying = np.lexsort(keys[::-1])
-    users = 1 + np.isin(cols[col[dying], 2], shared)
-    in_first_row = np.isin(rows[row[dying], 2], h[p == 0])
-    return users, border, in_first_row
+    _, _, col = dying_order(sweep, channels, rows, cols)
+    users: Int64 = users_across(strips)[cols[col, 2]]
+    return users
 
 
-def _last_steps(
-    sweep: _Sweep, entries: tuple[Int64, Int64, Int64], of_other: bool = False
-) -> Int64:
-    """Output, tap and input (inputs, 3) of each input's last entry in the order of the loops."""
-    is_row = sweep.is_by_rows != of_other
-    names = ROW_LOOPS if is_row else COL_LOOPS
-    loops = [names.index(loop) for loop in sweep.schedule.order if loop in names]
-    order = np.lexsort([*(entries[place] for place in loops[::-1]), entries[2]])
-    inputs = entries[2][order]
-    last = np.flatnonzero(np.r_[inputs[1:] != inputs[:-1], True])
-    return np.stack([each[order][last] for each in entries], axis=1)
+def _waits(sweep: Sweep, channels: int, most: int) -> _Waits:
+    """Where the inputs of the border wait in a pass over the strips, of so many places at most."""
+    rows, strips = last_steps(sweep, sweep.axis.pairs()), strips_across(sweep)
+    often, early, (p, _, h) = users_across(strips), early_rows(sweep, rows), sweep.axis.pairs()
+    in_first = np.isin(rows[:, 2], h[p == 0])
+    known: dict[bytes, tuple[Int64, Int64, Int64]] = {}
+    words, of_rows = [], []
+    for cols in strips:
+        cols = cols[often[cols[:, 2]] > 1]
+        alike = (cols - cols.min(axis=0, initial=1 << 62) * (1, 0, 1)).tobytes()
+        if alike not in known:
+            known[alike] = dying_order(sweep, channels, rows, cols)
+        c, row, col = known[alike]
+        words.append((rows[row, 2] * len(often) + cols[col, 2]) * channels + c)
+        of_rows.append(row)
+    places = waiting_places(np.concatenate(words), most)
+    row = np.concatenate(of_rows)
+    strip = np.arange(len(strips)).repeat([len(each) for each in of_rows])
+    return _Waits(places, strip, early[row], in_first[row])

@@ -121,7 +121,16 @@ def test_each_word_saves_one_or_more(seed):
 
 @pytest.mark.parametrize(
     "name",
-    ["alexnet", "vgg16", "resnet18", "googlenet_2014", "inception_v3", "mobilenet_v2", "segnet"],
+    [
+        "alexnet",
+        "vgg16",
+        "resnet18",
+        "googlenet_2014",
+        "inception_v3",
+        "mobilenet_v2",
+        "segnet",
+        "srcnn",
+    ],
 )
 def test_each_word_saves_one_or_more_in_a_network(name):
     layers = (node.layer for node in accelsim.load_network(name).layers)
