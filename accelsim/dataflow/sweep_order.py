@@ -7,6 +7,7 @@ the lexicographic order of the loops, and rows and columns each have a maximum o
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,19 +16,23 @@ from numpy.typing import NDArray
 
 from accelsim.dataflow.long_streams import tail
 from accelsim.dataflow.schedule import COL_LOOPS, ROW_LOOPS, Schedule
-from accelsim.dataflow.tile_axes import axis_piece
+from accelsim.dataflow.tile_axes import axis_piece, last_inputs
 from accelsim.dataflow.tile_peaks import tile_peak
 from accelsim.workload.layer import Axis, Conv, Int64
 
 
 class Sweep(NamedTuple):
-    """A sweep along an axis, in strips of another; sizes of the k and the c tiles."""
+    """A sweep along an axis, in strips of another; sizes of the k and the c tiles.
+
+    middle: the output, or the input, that the second half of the sweep begins with.
+    """
 
     schedule: Schedule
     is_by_rows: bool
     strips: tuple[tuple[int, int], ...]
-    outputs: Int64
-    channels: Int64
+    outputs: tuple[int, ...]
+    channels: tuple[int, ...]
+    middle: int
 
     @property
     def axis(self) -> Axis:
@@ -46,45 +51,59 @@ class Sweep(NamedTuple):
         """Whether outputs are swept, not inputs."""
         return self.schedule.order[0] in ("P", "Q")
 
-    @property
-    def middle(self) -> int:
-        """The first output of the last part."""
-        return self.axis.outputs - tail(self.axis.outputs)
-
-    def tile(self, strip: int, first: int, last: int) -> Conv:
-        """The largest tile of a strip, its sweep from one output up to another."""
-        along = axis_piece(self.axis, first, last, 0, self.axis.taps)
+    def tile(self, strip: int, along: Axis) -> Conv:
+        """The largest tile of a strip, or of it what lies in a piece of the axis that is swept."""
         across = axis_piece(self.other, *self.strips[strip], 0, self.other.taps)
         rows, cols = (along, across) if self.is_by_rows else (across, along)
-        K, C = int(self.outputs.max()), int(self.channels.max())
+        K, C = max(self.outputs), max(self.channels)
         return replace(self.schedule.layer.group(), K=K, C=C, rows=rows, cols=cols)
+
+    def first_outputs(self, outputs: int) -> Axis:
+        """The first outputs of the axis that is swept."""
+        return axis_piece(self.axis, 0, outputs, 0, self.axis.taps)
 
     def half_peak(self, strip: int) -> int:
         """Bits that the second half of a strip needs as a layer of its own."""
-        half = self.tile(strip, self.middle, self.axis.outputs)
+        half = self.tile(strip, _second_half(self.axis, self.middle, self.is_by_outputs))
         return tile_peak(half, self.schedule) if half.useful_macs else 0
 
 
-def sweep_of(schedule: Schedule) -> Sweep | None:
-    """The sweep that a schedule is; None if it is none."""
+@lru_cache(maxsize=256)
+def _second_half(axis: Axis, middle: int, is_by_outputs: bool) -> Axis:
+    if is_by_outputs:
+        return axis_piece(axis, middle, axis.outputs, 0, axis.taps)
+    return last_inputs(axis, middle)
+
+
+def sweeps_of(schedule: Schedule) -> list[Sweep]:
+    """The sweep that a schedule is, if any: with ever longer second halves, the first just long
+    enough for words to be done with as others begin."""
     order, begins = schedule.order, {cut.dim: cut.begins for cut in schedule.tiling.cuts}
     if schedule.resident != "weights" or schedule.part or schedule.dims["N"] > 1:
-        return None
+        return []
     if schedule.tiling.serpentine or any(s.operand == "inputs" for s in schedule.tiling.stays):
-        return None
+        return []
     if order[:1] not in (("P",), ("Q",), ("H",), ("W",)) or any("%" in loop for loop in order):
-        return None
+        return []
+    group = schedule.layer.group()
+    if not {group.rows.kind, group.cols.kind} <= {"conv", "deconv"}:
+        return []
     is_by_rows = order[0] in ROW_LOOPS
     across = "Q" if is_by_rows else "P"
     bounds = (*begins.pop(across, (0,)), schedule.dims[across])
-    k_begins, c_begins = begins.pop("K", (0,)), begins.pop("C", (0,))
-    outputs = np.diff([*k_begins, schedule.dims["K"]])
-    if begins or len(bounds) + len(outputs) == 3:
-        return None
+    outputs, channels = (tuple(schedule.lengths(dim)) for dim in "KC")
+    if set(begins) - {"K", "C"} or len(bounds) + len(outputs) == 3:
+        return []
     strips = tuple(pairwise(bounds))
-    channels = np.diff([*c_begins, schedule.dims["C"]])
-    sweep = Sweep(schedule, is_by_rows, strips, outputs, channels)
-    return sweep if 0 < sweep.middle < sweep.axis.outputs else None
+    axis = group.rows if is_by_rows else group.cols
+    by_outputs = order[0] in ("P", "Q")
+    extent = axis.outputs if by_outputs else axis.inputs
+    shortest = axis.dilation + 1 + (axis.stride if by_outputs else 1)
+    return [
+        Sweep(schedule, is_by_rows, strips, outputs, channels, extent - second)
+        for second in sorted({shortest, tail(extent), extent - extent // 2})
+        if second < extent
+    ]
 
 
 def strips_across(sweep: Sweep) -> list[Int64]:
@@ -102,10 +121,7 @@ def users_across(strips: list[Int64]) -> Int64:
 
 def early_rows(sweep: Sweep, rows: Int64) -> NDArray[np.bool_]:
     """Whether a strip's first half is done with each of these rows of inputs."""
-    if sweep.is_by_outputs:
-        return rows[:, 0] < sweep.middle
-    p, _, h = sweep.axis.pairs()
-    early: NDArray[np.bool_] = rows[:, 2] < h[p >= sweep.middle].min(initial=len(h))
+    early: NDArray[np.bool_] = rows[:, 0 if sweep.is_by_outputs else 2] < sweep.middle
     return early
 
 

@@ -1,32 +1,36 @@
 """What the first inputs of a sweep save if they stay, with weights resident.
 
 Pixels, or inputs, are swept along the rows (or the columns). The same inputs are swept again for
-every k tile, and those at the border of column strips by each of them. Let a pass run over the k
-tiles and, inside, over the strips, and let x places take the first inputs that its first tile is
-done with and a later one uses. They die in the lexicographic order of their last MACs, each axis
-its own maximum. With several k tiles each tile before the last k tile leads to a later one, so that
-the x words hold the places until their own last uses: a word that u strips use saves
+every k tile, and those at the border of column strips by each of them. Let x places take the first
+inputs that a pass's first tile is done with and a later one uses. They die in the lexicographic
+order of their last MACs, each axis its own maximum.
+
+In each k tile a pass over its strips: what x places save, `first_fit` counts, word by word.
+
+Through all k tiles, and inside them the strips: every tile before the last k tile leads to a later
+one, so that the x words hold the places until their own last uses; one that u strips use saves
 
     (k tiles - 1) · u
 
 fetches up to its first in the last k tile. There the first strip is done with the x words first.
 Those of other strips too hold their places, those of it alone leave them to words of the border
 that die later, until all of the border has one: the first words of the border that the strip is
-done with wait, as if the last k tile were a pass by itself. What a pass over strips alone saves,
-`first_fit` counts, word by word.
+done with wait, as if the last k tile were a pass by itself, and save the same.
 
-Peak: cut the sweep in two, as in `halves`. If in a tile but the pass's last the second half alone,
-as a layer of its own, has the peak P, and all x places hold words that the first half was done
-with, these wait then: P + x. With several k tiles the first x words hold them in each strip of the
-first k tile. With one k tile, count which places words wait in that the first half of a strip was
-done with: if these are the first m, x is up to m. If the second of two strips has a peak Q > P of
-its own, it uses words of the border as it goes: if before the second row it needs at most P with
-all inputs and weights it uses, and of the x words at least Q - P lie in inputs of the first row,
-max(Q, P + x) is the peak.
+Peak: cut the sweep in two, as in `halves`, by outputs or by inputs. If in a tile but the pass's
+last the second half alone, as a layer of its own, has the peak P, and all x places hold words that
+the first half was done with, these wait then: P + x. Through k tiles the first x words hold them in
+each strip of the first one. In each k tile, count in which places words wait that the first half of
+a strip was done with: if these are the first m, x is up to m. If the second of two strips has a
+peak Q > P of its own, it uses words of the border as it goes: if before the second row it needs at
+most P with all inputs and weights it uses, and of the x words at least Q - P lie in inputs of the
+first row, max(Q, P + x) is the peak.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +46,7 @@ from accelsim.dataflow.sweep_order import (
     early_rows,
     last_steps,
     strips_across,
-    sweep_of,
+    sweeps_of,
     users_across,
 )
 from accelsim.dataflow.tile_peaks import tile_peak
@@ -50,11 +54,15 @@ from accelsim.workload.layer import Int64
 
 
 class Saved(NamedTuple):
-    """Fetches saved by 1, 2, ... places; x of them need max(floor, grows + x words) bits."""
+    """Fetches saved by 1, 2, ... places; x of them need max(floor, grows + x words) bits.
+
+    through: whether words stay through all k tiles, or in each k tile alone.
+    """
 
     floor: int
     grows: int
     fetches: Int64
+    through: bool
 
 
 class _Waits(NamedTuple):
@@ -77,56 +85,59 @@ class _Waits(NamedTuple):
         return int(np.argmin(np.append(held == np.arange(len(held)), False)))
 
 
-def swept_inputs_saved(schedule: Schedule, bits: int) -> Saved | None:
+def swept_inputs_saved(schedule: Schedule, bits: int) -> list[Saved]:
     """Fetches that places for inputs save, the loops over c, k and strips in this order.
 
-    bits: the peak of the schedule. None where the law does not say.
+    bits: the peak of the schedule. At most what stays through, then what stays in each k tile.
     """
-    sweep = sweep_of(schedule)
-    if sweep is None:
-        return None
-    return _saved_by_k_tiles(sweep, bits) if len(sweep.outputs) > 1 else _saved(sweep, bits)
+    found: list[Saved] = []
+    for law in (_saved_through, _saved_in_each):
+        every = (law(sweep, bits) for sweep in sweeps_of(schedule))
+        found += islice((saved for saved in every if saved), 1)
+    return found
 
 
-def _saved_by_k_tiles(sweep: Sweep, bits: int) -> Saved | None:
+def _saved_through(sweep: Sweep, bits: int) -> Saved | None:
     """What places save where several k tiles sweep the same inputs."""
-    strips = range(len(sweep.strips))
-    if sweep.outputs[0] < sweep.outputs.max() or all(sweep.half_peak(at) < bits for at in strips):
+    k_tiles, strips = len(sweep.outputs), range(len(sweep.strips))
+    if k_tiles == 1 or sweep.outputs[0] < max(sweep.outputs):
         return None
-    sizes = sweep.channels.tolist()
+    if all(sweep.half_peak(at) < bits for at in strips):
+        return None
+    sizes = sweep.channels
     users = {channels: _first_users(sweep, channels) for channels in set(sizes)}
     most = min(MOST_PLACES, *map(len, users.values()))
     saved = np.zeros(most, dtype=np.int64)
     for channels, often in users.items():
-        each = np.cumsum((len(sweep.outputs) - 1) * often[:most])
+        each = np.cumsum((k_tiles - 1) * often[:most])
         if len(strips) > 1:
-            each += kept(_waits(sweep, channels, most).places, most)
+            each += kept(_waits(sweep, channels).places, most)
         saved += sizes.count(channels) * each
-    return Saved(0, bits, saved)
+    return Saved(0, bits, saved, through=True) if most else None
 
 
-def _saved(sweep: Sweep, bits: int) -> Saved | None:
-    """What places save from strip to strip, with one k tile."""
-    sizes = sweep.channels.tolist()
-    waits = {channels: _waits(sweep, channels, MOST_PLACES) for channels in set(sizes)}
-    largest = waits[max(sizes)]
-    earlier = range(len(sweep.strips) - 1)
-    floor, grows = 0, bits
-    most = max(largest.full(at) if sweep.half_peak(at) == bits else 0 for at in earlier)
-    most = min(most, MOST_PLACES)
-    if not most and len(earlier) == 1:
+def _saved_in_each(sweep: Sweep, bits: int) -> Saved | None:
+    """What places save from strip to strip, each k tile a pass by itself."""
+    sizes, earlier = sweep.channels, range(len(sweep.strips) - 1)
+    at_peak = [at for at in earlier if sweep.half_peak(at) == bits]
+    if not at_peak and len(earlier) != 1:
+        return None
+    largest = _waits(sweep, max(sizes))
+    floor, grows, most = 0, bits, max(map(largest.full, at_peak), default=0)
+    if not at_peak:
         floor, grows = bits, sweep.half_peak(0)
         most = _most_with_second(sweep, largest, bits)
     if not most:
         return None
-    every = (sizes.count(channels) * kept(each.places, most) for channels, each in waits.items())
-    return Saved(floor, grows, np.sum(list(every), axis=0))
+    most = min(most, MOST_PLACES)
+    each = [kept(_waits(sweep, channels).places, most) for channels in sizes]
+    return Saved(floor, grows, len(sweep.outputs) * np.sum(each, axis=0), through=False)
 
 
 def _most_with_second(sweep: Sweep, waits: _Waits, bits: int) -> int:
     """Up to how many places the peak is as said where the second of two strips has its own."""
     width, first = sweep.schedule.layer.widths.inputs, sweep.half_peak(0)
-    if tile_peak(sweep.tile(0, 0, sweep.axis.outputs), sweep.schedule) > first:
+    if tile_peak(sweep.tile(0, sweep.axis), sweep.schedule) > first:
         return 0
     by_outputs = sweep.is_by_outputs and len(sweep.channels) == 1
     if not by_outputs or _first_row_bits(sweep) > first:
@@ -135,7 +146,7 @@ def _most_with_second(sweep: Sweep, waits: _Waits, bits: int) -> int:
     places = np.arange(1, len(in_first_row) + 1)
     waiting = places - np.cumsum(in_first_row)
     known = bits + waiting * width <= np.maximum(bits, first + places * width)
-    return min(int(np.argmin(np.append(known, False))), MOST_PLACES)
+    return int(np.argmin(np.append(known, False)))
 
 
 def _first_row_bits(sweep: Sweep) -> int:
@@ -145,7 +156,7 @@ def _first_row_bits(sweep: Sweep) -> int:
     if the second uses every weight of the first, and every input of the first that is used again.
     """
     schedule, widths, axis = sweep.schedule, sweep.schedule.layer.widths, sweep.axis
-    whole, row = (sweep.tile(1, 0, last) for last in (axis.outputs, 1))
+    whole, row = (sweep.tile(1, along) for along in (axis, sweep.first_outputs(1)))
     weights = whole.weights_words * widths.weights
     if not row.useful_macs:
         return weights
@@ -156,7 +167,7 @@ def _first_row_bits(sweep: Sweep) -> int:
     if axis.outputs > 2 and np.isin(h[p > 1][again], h[p == 1]).all() and np.isin(
         r[p == 0], r[p == 1]
     ).all():  # fmt: skip
-        found = min(found, tile_peak(sweep.tile(1, 0, 2), schedule))
+        found = min(found, tile_peak(sweep.tile(1, sweep.first_outputs(2)), schedule))
     return found
 
 
@@ -177,8 +188,9 @@ def _first_users(sweep: Sweep, channels: int) -> Int64:
     return users
 
 
-def _waits(sweep: Sweep, channels: int, most: int) -> _Waits:
-    """Where the inputs of the border wait in a pass over the strips, of so many places at most."""
+@lru_cache(maxsize=8)
+def _waits(sweep: Sweep, channels: int) -> _Waits:
+    """Where the inputs of the border wait in a pass over the strips."""
     rows, strips = last_steps(sweep, sweep.axis.pairs()), strips_across(sweep)
     often, early, (p, _, h) = users_across(strips), early_rows(sweep, rows), sweep.axis.pairs()
     in_first = np.isin(rows[:, 2], h[p == 0])
@@ -192,7 +204,7 @@ def _waits(sweep: Sweep, channels: int, most: int) -> _Waits:
         c, row, col = known[alike]
         words.append((rows[row, 2] * len(often) + cols[col, 2]) * channels + c)
         of_rows.append(row)
-    places = waiting_places(np.concatenate(words), most)
+    places = waiting_places(np.concatenate(words), MOST_PLACES)
     row = np.concatenate(of_rows)
     strip = np.arange(len(strips)).repeat([len(each) for each in of_rows])
     return _Waits(places, strip, early[row], in_first[row])

@@ -262,11 +262,13 @@ def _weights_streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
         places = Places(schedule, 0, "outputs", outer)
         return [(places, 0, base.bits, widths.psums, saved)]
     made = _reordered(schedule, 0, "CRS")
-    swept = swept_inputs_saved(made, base.bits)
-    if swept is None:
-        return []
-    places = Places(made, 0, "inputs", sum(each.dim == "C" for each in made.tiling.cuts))
-    return [(places, swept.floor, swept.grows, widths.inputs, swept.fetches)]
+    found = []
+    for swept in swept_inputs_saved(made, base.bits):
+        passes = "C" if swept.through else "CK"
+        depth = sum(cut.dim in passes for cut in made.tiling.cuts)
+        places = Places(made, 0, "inputs", depth)
+        found.append((places, swept.floor, swept.grows, widths.inputs, swept.fetches))
+    return found
 
 
 def _long_streams(
