@@ -280,6 +280,7 @@ def _without_treads(
     word = min(found.cuts.group.widths.live)
     kept = [points[0]]
     is_large = found.cuts.group.useful_macs > MOST_MACS
+    origins: dict[Places, Base | None] = {}
     base_of = lru_cache(maxsize=4 * _BASES)(lambda place: _base(found, points[place]))
     for at in range(1, len(points)):
         _shorten(kept, points[at].bits)
@@ -295,9 +296,12 @@ def _without_treads(
             steps = filled([*tried, *(_base(found, point) for point in near[::-1])], *room)
             if is_large and not steps:
                 near = [here, *(points[place] for place in places)]
-                starts = (_start(found, point) for point in near)
+                starts = [_start(found, point) for point in near]
+                if here.places:  # what it gives places to may lie further back
+                    starts.append(origins.get(here.places))
                 steps = filled([base for base in starts if base], *room)
             for step in steps:
+                origins[step.places] = step.base
                 _shorten(kept, step.bits)
                 kept.append(
                     Point(

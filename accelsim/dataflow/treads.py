@@ -77,7 +77,8 @@ class Base:
 class Step:
     """Bits and traffic bits of a schedule with so many places.
 
-    Up to `steps` further places take `step_bits` and save `gain_bits` each.
+    Up to `steps` further places take `step_bits` and save `gain_bits` each. base: what the laws for
+    large layers gave places to.
     """
 
     bits: int
@@ -87,6 +88,7 @@ class Step:
     step_bits: int = 0
     gain_bits: int = 0
     steps: int = 0
+    base: Base | None = None
 
 
 def filled(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
@@ -205,7 +207,8 @@ def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: in
         if end - begin > 1:
             bits_then, moved_then, *_ = steps[begin + 1].tolist()
             more = bits_then - bits, moved - moved_then, end - begin - 1
-        found.append(Step(bits, moved, streams[at][1], first, *more))
+        base, places, *_ = streams[at]
+        found.append(Step(bits, moved, places, first, *more, base))
     return found
 
 

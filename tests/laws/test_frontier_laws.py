@@ -122,18 +122,20 @@ def test_each_word_saves_one_or_more(seed):
 @pytest.mark.parametrize(
     "name",
     [
-        "alexnet",
-        "vgg16",
-        "resnet18",
-        "googlenet_2014",
-        "inception_v3",
-        "mobilenet_v2",
-        "segnet",
-        "srcnn",
+        "alexnet", "vgg16", "resnet18", "googlenet_2014", "inception_v3", "mobilenet_v2", "segnet",
+        "srcnn", "vdsr", "dncnn17",
     ],
-)
+)  # fmt: skip
 def test_each_word_saves_one_or_more_in_a_network(name):
     layers = (node.layer for node in accelsim.load_network(name).layers)
     groups = (replace(layer.group(), name="") for layer in layers if isinstance(layer, Conv))
     for layer in dict.fromkeys(groups):
         assert treads(frontier(layer), 8) == []
+
+
+def test_each_word_saves_one_or_more_in_a_deconvolution():
+    """Up to 13 column strips, of three k tiles or more: many of its points are inputs that stay."""
+    layers = accelsim.load_network("fcn8s").layers
+    layer = next(node.layer for node in layers if node.name == "upscore_pool4")
+    assert isinstance(layer, Conv)
+    assert treads(frontier(layer), 8) == []
