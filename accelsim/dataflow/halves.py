@@ -11,6 +11,10 @@ tile before that has the peak in its second half,
     saved   x · (tiles of the pass - 1) in each pass; a pass of fewer words keeps those it has
 
 Past pixel tiles these are the weights of a (k, c) tile, past k tiles the inputs of a pixel tile.
+Where padding leaves tiles without some taps, and a tile has one channel, taps outermost, the first
+weights are counted tap by tap as in `long_streams`: while the pass's last tile uses them too they
+hold their places, and save as many fetches as there are tiles that use them, less 1. The halves are
+the taps up to one and those from it on.
 """
 
 from __future__ import annotations
@@ -21,10 +25,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from accelsim.dataflow.long_streams import MOST_PLACES, inputs_used, tail, tap_users
+from accelsim.dataflow.long_streams import MOST_PLACES, inputs_used, tail, tap_users, weights_saved
 from accelsim.dataflow.schedule import COL_LOOPS, ONE_MAC, ROW_LOOPS, Order, Schedule, loop_extent
 from accelsim.dataflow.tile_axes import axis_piece
-from accelsim.dataflow.tile_peaks import tile_kinds, tile_peak
+from accelsim.dataflow.tile_peaks import tile_kinds, tile_peak, with_axis
 from accelsim.workload.layer import Axis, Conv, Int64
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -41,7 +45,7 @@ def weights_saved_by_halves(part: Schedule, bits: int) -> Int64:
         return _NONE
     users = [tap_users(part, dim) for dim in "PQ"]
     if not all(used.all() for used in users):
-        return _NONE
+        return _saved_by_taps(part, bits)
     done = 0
     for tile, is_earlier in tile_kinds(part):
         if is_earlier:
@@ -49,6 +53,30 @@ def weights_saved_by_halves(part: Schedule, bits: int) -> Int64:
     taps = math.prod(used.shape[1] for used in users)
     words = np.multiply.outer(part.lengths("K"), part.lengths("C")) * taps
     return _saved(words, min(done, MOST_PLACES)) * (tiles - 1)
+
+
+def _saved_by_taps(part: Schedule, bits: int) -> Int64:
+    """The same where not all tiles use all taps, the tiles' loop over taps outermost."""
+    group = part.layer.group()
+    loop = next((loop for loop in part.order if loop_extent(group, ONE_MAC, loop) > 1), "")
+    if part.dims["C"] > 1 or part.dims["N"] > 1 or loop not in ("R", "S"):
+        return _NONE
+    earlier = [tile for tile, is_earlier in tile_kinds(part) if is_earlier]
+    used = {dim: tap_users(part, of)[0] > 0 for dim, of in (("R", "P"), ("S", "Q"))}
+    for first in range(len(used[loop]) - 1, 0, -1):
+        seconds = (_taps_from(tile, loop, first) for tile in earlier)
+        if any(half.useful_macs and tile_peak(half, part) == bits for half in seconds):
+            other = used["S" if loop == "R" else "R"]
+            done = int(used[loop][:first].sum() * other.sum()) * min(part.lengths("K"))
+            return weights_saved(part)[:done]
+    return _NONE
+
+
+def _taps_from(tile: Conv, loop: str, first: int) -> Conv:
+    """The taps of a tile from one row, or column, on."""
+    axis = tile.rows if loop == "R" else tile.cols
+    half = axis_piece(axis, 0, axis.outputs, first, axis.taps)
+    return with_axis(tile, half, loop == "R")
 
 
 def inputs_saved_by_halves(part: Schedule, bits: int) -> Int64:
@@ -104,7 +132,7 @@ def _halves(tile: Conv, order: Order) -> Iterator[tuple[Conv, int, int]]:
         axis, other = (tile.rows, tile.cols) if is_row else (tile.cols, tile.rows)
         place = (ROW_LOOPS if is_row else COL_LOOPS).index(loop)
         for along, done_taps, done_inputs in _axis_halves(axis, place):
-            half = replace(tile, rows=along) if is_row else replace(tile, cols=along)
+            half = with_axis(tile, along, is_row)
             weights = done_taps * other.used_taps * tile.K * tile.C
             yield half, weights, done_inputs * other.used_inputs * tile.N * tile.C
 

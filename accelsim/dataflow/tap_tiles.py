@@ -9,7 +9,9 @@ Weights resident, strips, the loop over tap tiles outside theirs: outputs are sp
 tiles. Let x places take the first psums that the pass's first tile is done with and a later one
 visits. If all tap tiles visit them, they stay until the last one does; no strip but the first has
 them among its own, so that P + x is the peak if the tile of another strip, before the last tap
-tile, has peak P. Each saves a write and a read for every tap tile but one.
+tile, has peak P. Each saves a write and a read for every tap tile but one. Without strips, cut the
+first tap tile in two as in `halves`: if the second half of its outputs has peak P, psums that are
+done with before its first MAC wait there.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ from itertools import pairwise, product
 
 import numpy as np
 
-from accelsim.dataflow.long_streams import MOST_PLACES
-from accelsim.dataflow.schedule import Schedule
+from accelsim.dataflow.long_streams import MOST_PLACES, tail
+from accelsim.dataflow.schedule import ROW_LOOPS, Schedule
 from accelsim.dataflow.tile_axes import axis_piece
-from accelsim.dataflow.tile_peaks import tile_peak
+from accelsim.dataflow.tile_peaks import tile_peak, with_axis
 from accelsim.workload.layer import Axis, Conv, Int64
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -59,6 +61,8 @@ def psums_saved_between_taps(schedule: Schedule, bits: int) -> Int64:
     begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
     taps, strip = [d for d in "RS" if d in begins], [d for d in "PQ" if d in begins]
     loops = [cut.dim for cut in schedule.tiling.cuts]
+    if loops in (taps, ["K", *taps]) and len(taps) == 1:
+        return _saved_without_strips(schedule, bits, taps[0])
     if len(taps) != 1 or len(strip) != 1 or loops not in ([*taps, *strip], ["K", *taps, *strip]):
         return _NONE
     if schedule.resident != "weights" or schedule.part or schedule.tiling.serpentine:
@@ -89,6 +93,44 @@ def psums_saved_between_taps(schedule: Schedule, bits: int) -> Int64:
         return _NONE
     most = min(min(outputs) * group.N * staying, MOST_PLACES)
     return np.arange(1, most + 1) * (2 * last * len(outputs))
+
+
+def _saved_without_strips(schedule: Schedule, bits: int, tap: str) -> Int64:
+    """The same where tap tiles alone are cut, and k tiles around them."""
+    group, outputs, loop = schedule.layer.group(), schedule.lengths("K"), schedule.order[0]
+    if schedule.resident != "weights" or schedule.part or schedule.tiling.serpentine:
+        return _NONE
+    if loop not in ("P", "Q", "H", "W") or group.N > 1:
+        return _NONE
+    (begins,) = (cut.begins for cut in schedule.tiling.cuts if cut.dim == tap)
+    axis = group.rows if tap == "R" else group.cols
+    tiles = []
+    for first, end in pairwise((*begins, axis.taps)):
+        piece = axis_piece(axis, 0, axis.outputs, first, end)
+        tiles.append(with_axis(replace(group, K=max(outputs)), piece, tap == "R"))
+    if not tiles[0].useful_macs:
+        return _NONE
+    done = _done_with(tiles[0], loop, schedule, bits)
+    if not all(done <= _visited(tile) for tile in tiles[1:]):
+        return _NONE
+    most = min(min(outputs) * len(done), MOST_PLACES)
+    return np.arange(1, most + 1) * (2 * (len(tiles) - 1) * len(outputs))
+
+
+def _done_with(tile: Conv, loop: str, schedule: Schedule, bits: int) -> set[tuple[int, int]]:
+    """Outputs (p, q) that a tile is done with before the last ones, which have the peak, begin."""
+    is_row = loop in ROW_LOOPS
+    axis = tile.rows if is_row else tile.cols
+    p, _, h = axis.pairs()
+    for second in sorted({axis.dilation + axis.stride + 1, tail(axis.outputs)}):
+        middle = axis.outputs - second
+        last = axis_piece(axis, max(middle, 0), axis.outputs, 0, axis.taps)
+        half = with_axis(tile, last, is_row)
+        if middle > 0 and half.useful_macs and tile_peak(half, schedule) == bits:
+            late = p[p >= middle] if loop in "PQ" else p[h >= h[p >= middle].min()]
+            early = set(np.setdiff1d(p, late).tolist())
+            return {pixel for pixel in _visited(tile) if pixel[0 if is_row else 1] in early}
+    return set()
 
 
 def _visited(tile: Conv) -> set[tuple[int, int]]:

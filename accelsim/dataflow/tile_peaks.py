@@ -119,6 +119,11 @@ def tile_peak(tile: Conv, schedule: Schedule) -> int:
     return _peak_bits(tile, schedule.order, schedule.block, schedule.buffering)
 
 
+def with_axis(tile: Conv, axis: Axis, is_row: bool) -> Conv:
+    """A tile with other rows, or other columns."""
+    return replace(tile, rows=axis) if is_row else replace(tile, cols=axis)
+
+
 @lru_cache(maxsize=4096)
 def _peak_bits(tile: Conv, order: Order, block: Block, buffering: Buffering) -> int:
     return peak_bits(tile, order, block, buffering)
