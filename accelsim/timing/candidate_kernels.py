@@ -42,6 +42,8 @@ IDLE = 23  # cycles in which the array waits, but for the first block of each ti
 FIELDS = 24
 OUTPUTS_STAY, INPUTS_STAY, WEIGHTS_STAY = 0, 1, 2
 PIECE_FIELDS, STEP_FIELDS = 7, 10
+# places in what `_fill_least` tells
+BITS, LOADS_W, LOADS_I, SPILLS, STORES_O, WORKS = range(6)
 _MOST_BLOCKS = 2**16
 
 
@@ -61,14 +63,24 @@ def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[
     p_sizes, q_sizes = (1, 1) if one else (len(ps), len(qs))
     if machine[KIND] == 1:
         c_sizes = 1  # sums of `os` do not leave unfinished
+    row_sums, col_sums = _sums(machine, rows, 3), _sums(machine, cols, 4)
+    least = np.zeros(6, np.int64)
     if families[OUTPUTS_STAY]:
         for n in range(n_sizes):
             for k in range(k_sizes):
                 for p in range(p_sizes):
                     for q in range(q_sizes):
-                        if _too_slow(layer, machine, best, ns[n], ks[k], cs[0], p, q, rows, cols):
+                        _fill_least(
+                            layer, machine, least, ns[n], ks[k], cs[0], row_sums[p], col_sums[q]
+                        )
+                        if _is_beaten(machine, best, least, 0):
                             continue
                         for step in range(len(cs)):
+                            # nothing goes by as a tile's first block comes, or its outputs leave
+                            part = cs[step, 1] / layer[C]
+                            alone = part * (least[LOADS_W] + least[LOADS_I]) + least[STORES_O]
+                            if _is_beaten(machine, best, least, alone):
+                                continue
                             _place(now, OUTPUTS_STAY, n, k, 0, p, q, step)
                             if _outputs_stay(layer, machine, now, best, sizes, rows, cols):
                                 best[:] = now
@@ -77,19 +89,37 @@ def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[
             for c in range(c_sizes):
                 for p in range(p_sizes):
                     for q in range(q_sizes):
-                        if _too_slow(layer, machine, best, ns[n], ks[0], cs[c], p, q, rows, cols):
+                        _fill_least(
+                            layer, machine, least, ns[n], ks[0], cs[c], row_sums[p], col_sums[q]
+                        )
+                        if _is_beaten(machine, best, least, 0):
                             continue
                         for step in range(len(ks)):
+                            # nor as its inputs and first block come, or its last block's outputs go
+                            first, last = ks[step, 1] / layer[K], ks[step, 2] / layer[K]
+                            alone = least[LOADS_I] + first * (least[LOADS_W] + least[SPILLS])
+                            alone += last * (least[STORES_O] + least[SPILLS])
+                            if _is_beaten(machine, best, least, alone):
+                                continue
                             _place(now, INPUTS_STAY, n, 0, c, p, q, step)
                             if _inputs_stay(layer, machine, now, best, sizes, rows, cols):
                                 best[:] = now
     if families[WEIGHTS_STAY]:
+        whole, fewest = row_sums[0].copy(), row_sums[:, 3].min()
         for k in range(k_sizes):
             for c in range(c_sizes):
                 for q in range(q_sizes):
-                    if _too_slow(layer, machine, best, ns[0], ks[k], cs[c], 0, q, rows, cols):
+                    whole[3] = fewest
+                    _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col_sums[q])
+                    if _is_beaten(machine, best, least, 0):
                         continue
                     for step in range(len(steps[1]) - 1):
+                        table = steps[0][steps[1][step] : steps[1][step + 1]]
+                        whole[3] = row_sums[step, 3]  # the array takes the rows block by block
+                        _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col_sums[q])
+                        alone = _ends_of_rows(layer, least, table, whole)
+                        if _is_beaten(machine, best, least, alone):
+                            continue
                         _place(now, WEIGHTS_STAY, 0, k, c, 0, q, step)
                         if _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):
                             best[:] = now
@@ -105,42 +135,65 @@ def _place(now, family, n, k, c, p, q, step):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _too_slow(layer, machine, best, n, k, c, p, q, rows, cols):  # type: ignore[no-untyped-def]
-    """Whether tiles of such sizes move so much that whatever block they have is no better."""
-    if best[TIME] < 0 or machine[OBJECTIVE] >= SPACE:
-        return False
-    row_fed, row_taps, row_ins, row_steps = _along(machine, rows, p, 3)
-    col_fed, col_taps, col_ins, col_steps = _along(machine, cols, q, 4)
-    fed = layer[N] * layer[K] * row_fed * col_fed
-    bits = n[0] * layer[K] * layer[C] * row_taps * col_taps * layer[WIDTH_W]
-    bits *= layer[HAS_WEIGHTS]
-    bits += k[0] * layer[N] * layer[C] * row_ins * col_ins * layer[WIDTH_I]
-    bits += fed * layer[WIDTH_O] + 2 * (c[0] - 1) * fed * layer[WIDTH_P]
-    bits *= layer[GROUPS]
-    if machine[OBJECTIVE] == TRAFFIC:
-        return bits > best[MOVED]
-    # rounded down, in floats: so many bits in one transfer are more than int64 may hold
-    least = int(0.999999 * bits * (machine[BITS_NUMERATOR] / machine[BITS_DENOMINATOR]))
+def _fill_least(layer, machine, least, n, k, c, row, col):  # type: ignore[no-untyped-def]
+    """Fill in what tiles of such sizes do whatever block they have, the whole layer.
+
+    Bits moved; bits of weights, inputs loaded, of psums spilled one way, of outputs stored; cycles
+    that the array works at least. row, col: `_sums` of the cuts.
+    """
+    groups = layer[GROUPS]
+    fed = layer[N] * layer[K] * row[0] * col[0] * groups
+    weights = n[0] * layer[K] * layer[C] * row[1] * col[1] * layer[WIDTH_W] * groups
+    least[LOADS_W] = weights * layer[HAS_WEIGHTS]
+    least[LOADS_I] = k[0] * layer[N] * layer[C] * row[2] * col[2] * layer[WIDTH_I] * groups
+    least[SPILLS], least[STORES_O] = (c[0] - 1) * fed * layer[WIDTH_P], fed * layer[WIDTH_O]
+    least[BITS] = least[LOADS_W] + least[LOADS_I] + 2 * least[SPILLS] + least[STORES_O]
+    least[WORKS] = 0
     if machine[KIND] == 0 and layer[HAS_WEIGHTS]:  # cycles of tiles are products, too
-        cycles = row_steps * col_steps * -(-layer[C] // machine[UNROLL + 2])
+        cycles = row[3] * col[3] * -(-layer[C] // machine[UNROLL + 2])
         cycles *= (n[0] - 1) * -(-n[1] // machine[UNROLL]) + -(-n[2] // machine[UNROLL])
         cycles *= (k[0] - 1) * -(-k[1] // machine[UNROLL + 1]) + -(-k[2] // machine[UNROLL + 1])
-        least = max(least, cycles * layer[GROUPS])
-    return least > best[TIME] or (least == best[TIME] and bits > best[MOVED])
+        least[WORKS] = cycles * groups
 
 
 @njit(cache=True)
-def _along(machine, axis, cut, dim):  # type: ignore[no-untyped-def]
-    """Outputs fed, taps and inputs used, steps of a spatial array, of all pieces of a cut."""
-    fed, taps, ins, steps = 0, 0, 0, 0
-    for at in range(axis[1][cut], axis[1][cut + 1]):
-        row = axis[0][at]
-        fed += row[2] * row[5]
-        taps += row[3] * row[5]
-        ins += row[4] * row[5]
-        along = -(-row[0] // machine[UNROLL + dim]) * -(-row[1] // machine[UNROLL + dim + 2])
-        steps += row[5] * along
-    return fed, taps, ins, steps
+def _is_beaten(machine, best, least, alone):  # type: ignore[no-untyped-def]
+    """Whether what moves and works so much at least (`_fill_least`) is no better than the best.
+
+    alone: bits that are moved while the array does not work; tiles do not overlap.
+    """
+    if best[TIME] < 0 or machine[OBJECTIVE] >= SPACE:
+        return False
+    if machine[OBJECTIVE] == TRAFFIC:
+        return least[BITS] > best[MOVED]
+    # rounded down, in floats: so many bits in one transfer are more than int64 may hold
+    rate = 0.999999 * (machine[BITS_NUMERATOR] / machine[BITS_DENOMINATOR])
+    cycles = max(int(rate * least[BITS]), least[WORKS] + int(rate * alone))
+    return cycles > best[TIME] or (cycles == best[TIME] and least[BITS] > best[MOVED])
+
+
+@njit(cache=True)
+def _ends_of_rows(layer, least, table, row):  # type: ignore[no-untyped-def]
+    """Bits that come with the first and go with the last block of rows of a tile, of all tiles."""
+    outputs, taps, inputs = max(row[0], 1), max(row[1], 1), max(row[2], 1)
+    come = table[0, 7] / inputs * least[LOADS_I] + table[0, 3] / outputs * least[SPILLS]
+    go = table[-1, 3] / outputs * (least[STORES_O] + least[SPILLS])
+    return table[0, 4] / taps * least[LOADS_W] + (come + go) / layer[N]
+
+
+@njit(cache=True)
+def _sums(machine, axis, dim):  # type: ignore[no-untyped-def]
+    """Outputs fed, taps and inputs used, steps of a spatial array, of all pieces: (cuts, 4)."""
+    cuts = len(axis[1]) - 1
+    found = np.zeros((cuts, 4), np.int64)
+    for cut in range(cuts):
+        for at in range(axis[1][cut], axis[1][cut + 1]):
+            row = axis[0][at]
+            along = -(-row[0] // machine[UNROLL + dim]) * -(-row[1] // machine[UNROLL + dim + 2])
+            for place in range(3):
+                found[cut, place] += row[5] * row[2 + place]
+            found[cut, 3] += row[5] * along
+    return found
 
 
 @njit(cache=True)
@@ -285,6 +338,8 @@ def _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):  # type:
             number = k_count * c_count * col[5]
             if number == 0:
                 continue
+            if _is_too_much(layer, machine, table[len(table) // 2], k, c, col):
+                return False
             _rows_go_by(layer, machine, table, k, c, again, ends, col, held, spans)
             if not _fits(machine, held, now):
                 return False
@@ -303,6 +358,21 @@ def _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):  # type:
             if _is_late(machine, now, best):
                 return False
     return _is_better(layer, machine, now, best)
+
+
+@njit(cache=True)
+def _is_too_much(layer, machine, step, k, c, col):  # type: ignore[no-untyped-def]
+    """Whether what a block of rows uses, with the weights that wait, is beyond the capacity."""
+    copies = 2 if machine[BUFFERING] == DOUBLE else 1
+    weights = copies * (step[5] - step[6]) * k * c * col[3] * layer[WIDTH_W] * layer[HAS_WEIGHTS]
+    inputs = copies * step[8] * c * col[4] * layer[WIDTH_I]
+    psums = copies * step[3] * k * col[2] * layer[WIDTH_P]
+    if machine[OBJECTIVE] == SPACE:
+        return False
+    if machine[CAPACITIES + 1] < 0:
+        return weights + inputs + psums > machine[CAPACITIES]
+    beyond = weights > machine[CAPACITIES] or inputs > machine[CAPACITIES + 1]
+    return beyond or psums > machine[CAPACITIES + 2]
 
 
 @njit(cache=True)
