@@ -293,12 +293,13 @@ def _without_treads(
             places = range(at)[: -_BASES - 1 : -1]
             room = here.end_traffic_bits, following.bits, last.traffic_bits
             tried = [_base(found, here), *map(base_of, places)]
-            steps = filled([*tried, *(_base(found, point) for point in near[::-1])], *room)
+            tried += (_base(found, point) for point in near[::-1])
+            if here.places and (origin := origins.get(here.places)):
+                tried.append(origin)  # it may lie further back
+            steps = filled(tried, *room)
             if is_large and not steps:
                 near = [here, *(points[place] for place in places)]
-                starts = [_start(found, point) for point in near]
-                if here.places:  # what it gives places to may lie further back
-                    starts.append(origins.get(here.places))
+                starts = (_start(found, point) for point in near)
                 steps = filled([base for base in starts if base], *room)
             for step in steps:
                 origins[step.places] = step.base

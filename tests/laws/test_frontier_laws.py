@@ -123,7 +123,7 @@ def test_each_word_saves_one_or_more(seed):
     "name",
     [
         "alexnet", "vgg16", "resnet18", "googlenet_2014", "inception_v3", "mobilenet_v2", "segnet",
-        "srcnn", "vdsr", "dncnn17",
+        "srcnn", "vdsr", "dncnn17", "lraspp_mobilenet_v3_large",
     ],
 )  # fmt: skip
 def test_each_word_saves_one_or_more_in_a_network(name):
