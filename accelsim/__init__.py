@@ -11,7 +11,10 @@ Everything is imported when it is first used. Results have `.rows()`, `.to_csv()
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from accelsim.results import Result
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from accelsim.runs import run
     from accelsim.simulate import min_sram
     from accelsim.spec import InputError
-    from accelsim.verify import replay
+    from accelsim.verify import Verified, replay
     from accelsim.workload.network import Network, load_network
 
 _HOME = {
@@ -49,7 +52,6 @@ _HOME = {
     "load_network": "accelsim.workload.network",
     "mapping": "accelsim.mappings",
     "min_sram": "accelsim.simulate",
-    "replay": "accelsim.verify",
     "run": "accelsim.runs",
     "to_yaml": "accelsim.dataflow.schedule_file",
 }
@@ -86,6 +88,24 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """This package. Its `replay` is the function, whenever the package of that name is loaded."""
+
+    @property
+    def replay(self) -> Callable[..., Verified]:
+        """`accelsim.verify.replay`."""
+        from accelsim.verify import replay
+
+        return replay
+
+    @replay.setter
+    def replay(self, _: ModuleType) -> None:
+        """Where import would put the package `accelsim.replay`."""
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def _repr_html(result: Result) -> str:

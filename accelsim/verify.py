@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -294,7 +293,3 @@ def _executed(useful_macs: int, done: Replayed | None) -> Row:
         "result": ("right" if done.correct else "wrong") if done else "does not fit",
         "agrees": "yes" if right else "no",
     }
-
-
-# Loading the package accelsim.replay made `accelsim.replay` that package; people call the function.
-setattr(sys.modules["accelsim"], "replay", replay)  # noqa: B010

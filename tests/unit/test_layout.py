@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
+
+import accelsim
+from accelsim import verify
 
 PACKAGE = Path(__file__).parents[2] / "accelsim"
 ROWS = [
@@ -120,3 +124,9 @@ def test_nothing_heavy_is_imported_on_the_way(start):
         heavy = {name.partition(".")[0] for name in names} & HEAVY
         assert not heavy, f"{module} imports {heavy}"
         waiting += own_modules(names)
+
+
+def test_replay_is_the_function_whatever_is_loaded():
+    package = importlib.import_module("accelsim.replay")
+    setattr(accelsim, package.__name__.rpartition(".")[2], package)  # what import does
+    assert accelsim.replay is verify.replay
