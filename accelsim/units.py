@@ -84,10 +84,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """What would be right instead of an unknown word: the closest known one, or all of them."""
+    """What would be right instead of an unknown word: the closest known one, or some dozen."""
     known = sorted(known)
     close = did_you_mean(word, known)
-    return f"did you mean `{close}`" if close else f"known are {', '.join(known)}"
+    if close:
+        return f"did you mean `{close}`"
+    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f"known are {', '.join(known[:12])}{more}"
 
 
 def describe(value: object) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelsim.spec import Document, InputError, find_shipped, parse, read
-from accelsim.units import did_you_mean, quote
+from accelsim.units import did_you_mean, quote, suggest
 from accelsim.workload.format import (
     MAX_EXTENT,
     MAX_WORDS,
@@ -91,8 +91,7 @@ class Network:
         for node in self.nodes:
             if node.name == name:
                 return node
-        close = did_you_mean(name, [node.name for node in self.nodes])
-        right = f"did you mean {close}" if close else f"the first is {self.nodes[0].name}"
+        right = suggest(name, (node.name for node in self.nodes))
         raise InputError(f"{self.path}: no layer {quote(name)}; {right}")
 
 

@@ -376,7 +376,7 @@ def test_options_that_are_refused(write: Any) -> None:
 def test_layer_by_name() -> None:
     network = load_network("vgg16")
     assert network.layer("conv3_2").out_shape == (1, 256, 56, 56)
-    with pytest.raises(InputError, match=r"no layer `conv9_1`; did you mean conv._1$"):
+    with pytest.raises(InputError, match=r"no layer `conv9_1`; did you mean `conv._1`$"):
         network.layer("conv9_1")
 
 
