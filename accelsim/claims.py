@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from accelsim.dataflow.bounds import traffic_bound
-from accelsim.dataflow.frontier import Frontier, Point
 from accelsim.dataflow.frontier import frontier as layer_frontier
+from accelsim.dataflow.points import Frontier, Point
 from accelsim.dataflow.schedule import ONE_MAC, RESIDENTS, Block, Buffering, Resident, Schedule
 from accelsim.dataflow.tile_traffic import Traffic, tile_text, traffic_words
 from accelsim.simulate import conserve, layer_need

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from accelsim.claims import Claim, Claims, LayerClaims, box_claims, layer_claims, padded
-from accelsim.dataflow.frontier import Frontier
+from accelsim.dataflow.points import Frontier
 from accelsim.dataflow.schedule import ONE_MAC, RESIDENTS, Block, Buffering, Resident
 from accelsim.results import LazyRows, Result, Row
 from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_meta

@@ -5,72 +5,26 @@ For the best schedules each further word of SRAM saves a word of traffic, until 
 closed forms of `spare` offer places only where they know the peak beside them. Between the end of a
 line and the next schedule, a tread, places are added to the schedule at hand or to one shortly
 before it. On small layers any operand that is fetched again is tried, for a pass over any loops,
-and what that costs and saves is counted MAC by MAC (`trace`); on large ones laws say it, each in a
-module of its own (`long_streams`, `halves`, `sweeps`, `tap_tiles`).
+and what that costs and saves is counted MAC by MAC (`trace`); on large ones laws say it
+(`stay_laws`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import numpy as np
 
-from accelsim.dataflow.halves import inputs_saved_by_halves, weights_saved_by_halves
-from accelsim.dataflow.long_streams import (
-    inputs_saved,
-    is_long,
-    weights_saved,
-    weights_saved_through,
-)
 from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
-from accelsim.dataflow.sweeps import swept_inputs_saved
-from accelsim.dataflow.tap_tiles import inputs_saved_between_taps, psums_saved_between_taps
-from accelsim.dataflow.tile_peaks import tile_peaks
+from accelsim.dataflow.stay_laws import Base, Places, offers
 from accelsim.dataflow.trace import Trace, bare, trace
 from accelsim.workload.layer import Int64
 
 MOST_MACS = 1 << 17
 """Useful MACs of a group up to which its schedules are counted MAC by MAC."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """A schedule one of whose operands has a number of places to stay, in one of its parts.
-
-    part: 0 or 1; None where the operand stays through both.
-    """
-
-    schedule: Schedule
-    part: int | None
-    operand: Resident
-    depth: int
-
-    def with_words(self, words: int) -> Schedule:
-        """The schedule with so many places; what else stays, stays."""
-        stay = Stay(self.operand, self.depth, words, through=self.part is None)
-        made = []
-        for number, part in enumerate(one for one in (self.schedule, self.schedule.then) if one):
-            tiling = part.tiling
-            if self.part in (None, number):
-                others = tuple(stay for stay in tiling.stays if not self._is_mine(stay))
-                tiling = replace(tiling, stays=(*others, *((stay,) if words else ())))
-            made.append(replace(part, tiling=tiling, then=None))
-        return replace(made[0], then=made[1]) if len(made) > 1 else made[0]
-
-    def _is_mine(self, stay: Stay) -> bool:
-        return stay.operand == self.operand and stay.words is not None
-
-
-@dataclass(frozen=True)
-class Base:
-    """A schedule, the bits it needs and the bits of traffic it moves."""
-
-    schedule: Schedule
-    bits: int
-    traffic_bits: int
 
 
 @dataclass(frozen=True)
@@ -137,11 +91,12 @@ def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[S
 
     @cache
     def step(at: int, more: int) -> Step:
+        """With so many further places for a choice."""
         places, begun = choices[at]
         return _step(counter, places, begun + more)
 
     with_all = {at: step(at, room) for at, room in enumerate(rooms) if room}
-    # what does not help with all places does not with fewer
+    # what does not help with all places is not looked at with fewer: at worst a step is missed
     helpful = [at for at, each in with_all.items() if each.traffic_bits < traffic_bits]
     chosen = []
     for tried in ({at: step(at, 1) for at in helpful}, with_all):
@@ -178,9 +133,9 @@ def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: i
 
 def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
     """The steps of schedules that have no places yet, by the laws for large layers."""
-    streams = [(base, *stream) for base in bases for stream in _streams(base)]
+    every = [(base, offer) for base in bases for offer in offers(base)]
     tried = []
-    for at, (base, _, floor, grows, width, saved) in enumerate(streams):
+    for at, (base, (_, floor, grows, width, saved)) in enumerate(every):
         # enough words to save something, and no more than fit
         last = min(max(end_bits - 1 - grows, 0) // width, len(saved))
         fewer = (base.traffic_bits - traffic_bits) // width
@@ -207,8 +162,8 @@ def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: in
         if end - begin > 1:
             bits_then, moved_then, *_ = steps[begin + 1].tolist()
             more = bits_then - bits, moved - moved_then, end - begin - 1
-        base, places, *_ = streams[at]
-        found.append(Step(bits, moved, places, first, *more, base))
+        base, offer = every[at]
+        found.append(Step(bits, moved, offer.places, first, *more, base))
     return found
 
 
@@ -223,108 +178,6 @@ def _runs(rows: Int64) -> Iterator[tuple[int, int]]:
             yield begin, at + 1
             begin = at + 1
     yield begin, len(rows)
-
-
-@lru_cache(maxsize=256)
-def _streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
-    """What may stay, the bits needed however few words do, those that grow by a word's width with
-    each, the width, and the fetches that 1, 2, ... words save."""
-    parts = [part for part in (base.schedule, base.schedule.then) if part]
-    if any(stay.words for part in parts for stay in part.tiling.stays):
-        return []
-    if base.schedule.resident == "weights":
-        return _weights_streams(base)
-    peaks = [tile_peaks(part) for part in parts]
-    if max(map(max, peaks)) != base.bits:
-        return []
-    found = []
-    if (
-        len(parts) > 1
-        and parts[0].part
-        and parts[0].part.dim in "PQ"
-        and max(peaks[0]) == base.bits
-    ):
-        places = Places(base.schedule, None, "weights", 0)
-        saved = weights_saved_through(*parts)
-        found.append((places, 0, base.bits, base.schedule.layer.widths.weights, saved))
-    for number, part in enumerate(parts):
-        if part.turn_order or part.tiling.serpentine:
-            continue
-        others = max((max(pair) for at, pair in enumerate(peaks) if at != number), default=0)
-        by_part = _long_streams if is_long(part) else _half_streams
-        found += by_part(base, number, peaks[number], others)
-    return found
-
-
-def _weights_streams(base: Base) -> list[tuple[Places, int, int, int, Int64]]:
-    """What may stay in a schedule with weights resident."""
-    schedule, widths = base.schedule, base.schedule.layer.widths
-    saved = psums_saved_between_taps(schedule, base.bits)
-    if len(saved):
-        outer = sum(each.dim == "K" for each in schedule.tiling.cuts)
-        places = Places(schedule, 0, "outputs", outer)
-        return [(places, 0, base.bits, widths.psums, saved)]
-    made = _reordered(schedule, 0, "CRS")
-    found = []
-    for swept in swept_inputs_saved(made, base.bits):
-        passes = "C" if swept.through else "CK"
-        depth = sum(cut.dim in passes for cut in made.tiling.cuts)
-        places = Places(made, 0, "inputs", depth)
-        found.append((places, swept.floor, swept.grows, widths.inputs, swept.fetches))
-    return found
-
-
-def _long_streams(
-    base: Base, number: int, peaks: tuple[int, int], others: int
-) -> list[tuple[Places, int, int, int, Int64]]:
-    """What may stay in a part whose tiles stream three channels or more; others: the peak of the
-    other part."""
-    part = (base.schedule, base.schedule.then)[number]
-    assert part is not None
-    earlier, last = peaks
-    cut = {each.dim for each in part.tiling.cuts}
-    widths = base.schedule.layer.widths
-    found = []
-    # psums that a tap tile does not visit are not in its own peak
-    if not cut & {"R", "S"} or earlier == base.bits:
-        places = Places(_reordered(base.schedule, number, "K"), number, "weights", int("K" in cut))
-        channels = part.dims["C"] - 2 if earlier >= last else 1
-        saved = weights_saved(part, channels)
-        found.append((places, max(others, last), earlier, widths.weights, saved))
-    if cut & {"R", "S"}:
-        saved, outer = inputs_saved_between_taps(part, base.bits), cut - {"R", "S"}
-    else:
-        saved, outer = inputs_saved(part), cut & set("NPQ")
-    places = Places(_reordered(base.schedule, number, "NPQ"), number, "inputs", len(outer))
-    return [*found, (places, others, max(earlier, last), widths.inputs, saved)]
-
-
-def _half_streams(
-    base: Base, number: int, peaks: tuple[int, int], others: int
-) -> list[tuple[Places, int, int, int, Int64]]:
-    """What may stay in a part whose tiles are done with words in their first half."""
-    part = (base.schedule, base.schedule.then)[number]
-    assert part is not None
-    peak = max(peaks)
-    cut = {each.dim for each in part.tiling.cuts}
-    widths = base.schedule.layer.widths
-    made = _reordered(base.schedule, number, "KCRS")
-    places = Places(made, number, "weights", len(cut & set("KCRS")))
-    found = [(places, others, peak, widths.weights, weights_saved_by_halves(part, peak))]
-    if part.resident == "outputs":
-        made = _reordered(base.schedule, number, "NPQ")
-        places = Places(made, number, "inputs", len(cut & set("NPQ")))
-        found.append((places, others, peak, widths.inputs, inputs_saved_by_halves(part, peak)))
-    return found
-
-
-def _reordered(schedule: Schedule, number: int, outer: str) -> Schedule:
-    """The schedule with the loops over some dims outermost in one of its parts."""
-    part = schedule.then if number else schedule
-    assert part is not None
-    cuts = sorted(part.tiling.cuts, key=lambda cut: (cut.dim not in outer, cut.dim in "RS"))
-    part = replace(part, tiling=replace(part.tiling, cuts=tuple(cuts)))
-    return replace(schedule, then=part) if number else part
 
 
 _WIDTHS = {"weights": "weights", "inputs": "inputs", "outputs": "psums"}

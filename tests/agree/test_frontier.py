@@ -11,7 +11,8 @@ from cases import random_block, random_layer
 
 import accelsim
 from accelsim.dataflow import treads
-from accelsim.dataflow.frontier import Frontier, Point, frontier
+from accelsim.dataflow.frontier import frontier
+from accelsim.dataflow.points import Frontier, Point
 from accelsim.dataflow.schedule import ONE_MAC
 from accelsim.dataflow.tile_traffic import traffic_words
 from accelsim.replay import DoesNotFit, Replayed, replay

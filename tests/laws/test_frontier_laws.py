@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accelsim
-from accelsim.dataflow.frontier import Frontier, frontier
+from accelsim.dataflow.frontier import frontier
+from accelsim.dataflow.points import Frontier
 from accelsim.dataflow.residency import once_only
 from accelsim.dataflow.schedule import RESIDENTS
 from accelsim.workload.layer import Axis, Conv, Widths

@@ -21,7 +21,8 @@ from pathlib import Path
 from exact_optimum import least_excess, pebbling
 
 from accelsim.dataflow.bounds import traffic_bound
-from accelsim.dataflow.frontier import Frontier, frontier
+from accelsim.dataflow.frontier import frontier
+from accelsim.dataflow.points import Frontier
 from accelsim.workload.layer import Axis, Conv
 
 FOLDER = Path(__file__).parents[2] / "results" / "optimality"

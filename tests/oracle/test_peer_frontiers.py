@@ -8,7 +8,8 @@ import math
 import pytest
 from cases import DATA
 
-from accelsim.dataflow.frontier import Frontier, frontier
+from accelsim.dataflow.frontier import frontier
+from accelsim.dataflow.points import Frontier
 from accelsim.workload.layer import Axis, Conv
 
 WORKLOADS = json.loads((DATA / "peer_frontiers.json").read_text())["workloads"]

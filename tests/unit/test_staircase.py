@@ -7,8 +7,8 @@ import pytest
 
 import accelsim
 from accelsim.claims import Bound, Claim, Claims, LayerClaims, layer_claims
-from accelsim.dataflow.frontier import Point
 from accelsim.dataflow.loopnest import evaluate
+from accelsim.dataflow.points import Point
 from accelsim.dataflow.schedule import Block
 from accelsim.staircase import gap, limits, staircase
 from accelsim.workload.layer import Axis, Conv, Stream, Widths
