@@ -49,17 +49,13 @@ import numpy as np
 from accelsim.dataflow import tile_kernels
 from accelsim.dataflow.schedule import ONE_MAC, Block, Buffering
 from accelsim.dataflow.tile_axes import (
-    FETCHED,
-    PIECES,
-    SWEEPS,
-    TAPS_FETCHED,
-    UNIFORM,
     AxisTiles,
     axis_piece,
     axis_tiles,
     even_splits,
     whole_tile,
 )
+from accelsim.dataflow.tile_axis_kernels import FETCHED, PIECES, SWEEPS, TAPS_FETCHED, UNIFORM
 from accelsim.workload.layer import Axis, Conv, Int64
 
 # places in a candidate
