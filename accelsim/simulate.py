@@ -201,7 +201,7 @@ def chosen_layers(network: Network, wanted: str | Sequence[str] | None) -> tuple
     patterns = [wanted] if isinstance(wanted, str) else list(wanted)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            right = suggest(pattern, names)
+            right = suggest(pattern, names, most=8)
             raise InputError(f"{network.path}: no layer {quote(pattern)} with a row; {right}")
     return tuple(
         node for node in network.layers

@@ -83,14 +83,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """What would be right instead of an unknown word: the closest known one, or some dozen."""
+def suggest(word: str, known: Iterable[str], most: int | None = None) -> str:
+    """What would be right instead of an unknown word: the closest known one, or (some of) all."""
     known = sorted(known)
     close = did_you_mean(word, known)
     if close:
         return f"did you mean `{close}`"
-    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
-    return f"known are {', '.join(known[:12])}{more}"
+    shown, left_out = known[:most], len(known[most:]) if most else 0
+    return f"known are {', '.join(shown)}{f' and {left_out} more' if left_out else ''}"
 
 
 def describe(value: object) -> str:

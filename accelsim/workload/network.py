@@ -91,7 +91,7 @@ class Network:
         for node in self.nodes:
             if node.name == name:
                 return node
-        right = suggest(name, (node.name for node in self.nodes))
+        right = suggest(name, (node.name for node in self.nodes), most=8)
         raise InputError(f"{self.path}: no layer {quote(name)}; {right}")
 
 
