@@ -116,8 +116,7 @@ def _count_cut(  # type: ignore[no-untyped-def]
                 of_taps[0, tap_piece], of_taps[1, tap_piece] = tap_high - tap_low, inputs
             cut[FETCHED] += inputs
             cut[VISITS] += visited
-            if visited < fed or _distinct(rr, taps) < tap_high - tap_low:
-                cut[UNIFORM] = 0
+            cut[UNIFORM] *= visited == fed and _distinct(rr, taps) == tap_high - tap_low
             if told or (whole and (high - low < largest or tap_piece > 0)):
                 continue
             if is_conv and _is_embedded(r, begin, low, high, tap_bounds, tap_piece):

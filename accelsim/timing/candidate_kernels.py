@@ -54,76 +54,93 @@ def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[
     sizes: of n, k, c, p, q: (sizes, 3) number of tiles, extent, extent of the last. rows, cols:
     kinds of pieces of every cut and where each cut's begin. steps: the same of blocks of rows.
     """
-    best = np.zeros(FIELDS, np.int64)
+    best, now = np.zeros(FIELDS, np.int64), np.zeros(FIELDS, np.int64)
     best[TIME] = -1
-    now = np.zeros(FIELDS, np.int64)
-    ns, ks, cs, ps, qs = sizes
-    one = machine[OBJECTIVE] >= ONCE  # words of several tiles move again
-    n_sizes, k_sizes, c_sizes = (1, 1, 1) if one else (len(ns), len(ks), len(cs))
-    p_sizes, q_sizes = (1, 1) if one else (len(ps), len(qs))
+    tried = np.array([len(size) for size in sizes])  # of n, k, c, p, q
+    if machine[OBJECTIVE] >= ONCE:  # words of several tiles move again
+        tried[:] = 1
     if machine[KIND] == 1:
-        c_sizes = 1  # sums of `os` do not leave unfinished
-    row_sums, col_sums = _sums(machine, rows, 3), _sums(machine, cols, 4)
-    least = np.zeros(6, np.int64)
+        tried[2] = 1  # sums of `os` do not leave unfinished
+    sums = _sums(machine, rows, 3), _sums(machine, cols, 4)
     if families[OUTPUTS_STAY]:
-        for n in range(n_sizes):
-            for k in range(k_sizes):
-                for p in range(p_sizes):
-                    for q in range(q_sizes):
-                        _fill_least(
-                            layer, machine, least, ns[n], ks[k], cs[0], row_sums[p], col_sums[q]
-                        )
-                        if _is_beaten(machine, best, least, 0):
-                            continue
-                        for step in range(len(cs)):
-                            # nothing goes by as a tile's first block comes, or its outputs leave
-                            part = cs[step, 1] / layer[C]
-                            alone = part * (least[LOADS_W] + least[LOADS_I]) + least[STORES_O]
-                            if _is_beaten(machine, best, least, alone):
-                                continue
-                            _place(now, OUTPUTS_STAY, n, k, 0, p, q, step)
-                            if _outputs_stay(layer, machine, now, best, sizes, rows, cols):
-                                best[:] = now
+        _try_outputs(layer, machine, now, best, tried, sums, sizes, rows, cols)
     if families[INPUTS_STAY]:
-        for n in range(n_sizes):
-            for c in range(c_sizes):
-                for p in range(p_sizes):
-                    for q in range(q_sizes):
-                        _fill_least(
-                            layer, machine, least, ns[n], ks[0], cs[c], row_sums[p], col_sums[q]
-                        )
-                        if _is_beaten(machine, best, least, 0):
-                            continue
-                        for step in range(len(ks)):
-                            # nor as its inputs and first block come, or its last block's outputs go
-                            first, last = ks[step, 1] / layer[K], ks[step, 2] / layer[K]
-                            alone = least[LOADS_I] + first * (least[LOADS_W] + least[SPILLS])
-                            alone += last * (least[STORES_O] + least[SPILLS])
-                            if _is_beaten(machine, best, least, alone):
-                                continue
-                            _place(now, INPUTS_STAY, n, 0, c, p, q, step)
-                            if _inputs_stay(layer, machine, now, best, sizes, rows, cols):
-                                best[:] = now
+        _try_inputs(layer, machine, now, best, tried, sums, sizes, rows, cols)
     if families[WEIGHTS_STAY]:
-        whole, fewest = row_sums[0].copy(), row_sums[:, 3].min()
-        for k in range(k_sizes):
-            for c in range(c_sizes):
-                for q in range(q_sizes):
-                    whole[3] = fewest
-                    _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col_sums[q])
+        _try_weights(layer, machine, now, best, tried, sums, sizes, cols, steps, rows)
+    return best
+
+
+@njit(cache=True)
+def _try_outputs(layer, machine, now, best, tried, sums, sizes, rows, cols):  # type: ignore[no-untyped-def]
+    """Put the best of outputs that stay in place of the best, if it is better."""
+    ns, ks, cs = sizes[:3]
+    least = np.zeros(6, np.int64)
+    for n in range(tried[0]):
+        for k in range(tried[1]):
+            for p in range(tried[3]):
+                for q in range(tried[4]):
+                    row, col = sums[0][p], sums[1][q]
+                    _fill_least(layer, machine, least, ns[n], ks[k], cs[0], row, col)
                     if _is_beaten(machine, best, least, 0):
                         continue
-                    for step in range(len(steps[1]) - 1):
-                        table = steps[0][steps[1][step] : steps[1][step + 1]]
-                        whole[3] = row_sums[step, 3]  # the array takes the rows block by block
-                        _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col_sums[q])
-                        alone = _ends_of_rows(layer, least, table, whole)
+                    for step in range(len(cs)):
+                        # nothing goes by as a tile's first block comes, or its outputs leave
+                        part = cs[step, 1] / layer[C]
+                        alone = part * (least[LOADS_W] + least[LOADS_I]) + least[STORES_O]
                         if _is_beaten(machine, best, least, alone):
                             continue
-                        _place(now, WEIGHTS_STAY, 0, k, c, 0, q, step)
-                        if _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):
+                        _place(now, OUTPUTS_STAY, n, k, 0, p, q, step)
+                        if _outputs_stay(layer, machine, now, best, sizes, rows, cols):
                             best[:] = now
-    return best
+
+
+@njit(cache=True)
+def _try_inputs(layer, machine, now, best, tried, sums, sizes, rows, cols):  # type: ignore[no-untyped-def]
+    """Put the best of inputs that stay in place of the best, if it is better."""
+    ns, ks, cs = sizes[:3]
+    least = np.zeros(6, np.int64)
+    for n in range(tried[0]):
+        for c in range(tried[2]):
+            for p in range(tried[3]):
+                for q in range(tried[4]):
+                    row, col = sums[0][p], sums[1][q]
+                    _fill_least(layer, machine, least, ns[n], ks[0], cs[c], row, col)
+                    if _is_beaten(machine, best, least, 0):
+                        continue
+                    for step in range(len(ks)):
+                        # nor as its inputs and first block come, or its last block's outputs go
+                        first, last = ks[step, 1] / layer[K], ks[step, 2] / layer[K]
+                        alone = least[LOADS_I] + first * (least[LOADS_W] + least[SPILLS])
+                        alone += last * (least[STORES_O] + least[SPILLS])
+                        if _is_beaten(machine, best, least, alone):
+                            continue
+                        _place(now, INPUTS_STAY, n, 0, c, p, q, step)
+                        if _inputs_stay(layer, machine, now, best, sizes, rows, cols):
+                            best[:] = now
+
+
+@njit(cache=True)
+def _try_weights(layer, machine, now, best, tried, sums, sizes, cols, steps, rows):  # type: ignore[no-untyped-def]
+    """Put the best of weights that stay in place of the best, if it is better."""
+    ns, ks, cs = sizes[:3]
+    least, whole = np.zeros(6, np.int64), sums[0][0].copy()
+    for k in range(tried[1]):
+        for c in range(tried[2]):
+            for q in range(tried[4]):
+                col, whole[3] = sums[1][q], sums[0][:, 3].min()
+                _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col)
+                if _is_beaten(machine, best, least, 0):
+                    continue
+                for step in range(len(steps[1]) - 1):
+                    table = steps[0][steps[1][step] : steps[1][step + 1]]
+                    whole[3] = sums[0][step, 3]  # the array takes the rows block by block
+                    _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col)
+                    if _is_beaten(machine, best, least, _ends_of_rows(layer, least, table, whole)):
+                        continue
+                    _place(now, WEIGHTS_STAY, 0, k, c, 0, q, step)
+                    if _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):
+                        best[:] = now
 
 
 @njit(cache=True)
