@@ -37,17 +37,28 @@ class Places:
     operand: Resident
     depth: int
 
-    def with_words(self, words: int) -> Schedule:
-        """The schedule with so many places; what else stays, stays."""
+    def stays(self, words: int) -> tuple[tuple[Stay, ...], ...]:
+        """The stays of each part with so many places; what else stays, stays."""
         stay = Stay(self.operand, self.depth, words, through=self.part is None)
         made = []
         for number, part in enumerate(one for one in (self.schedule, self.schedule.then) if one):
-            tiling = part.tiling
+            own = part.tiling.stays
             if self.part in (None, number):
-                others = tuple(stay for stay in tiling.stays if not self._is_mine(stay))
-                tiling = replace(tiling, stays=(*others, *((stay,) if words else ())))
-            made.append(replace(part, tiling=tiling, then=None))
-        return replace(made[0], then=made[1]) if len(made) > 1 else made[0]
+                own = tuple(each for each in own if not self._is_mine(each))
+                own = (*own, stay) if words else own
+            made.append(own)
+        return tuple(made)
+
+    def with_words(self, words: int) -> Schedule:
+        """The schedule with so many places."""
+        first, *rest = (
+            replace(part, tiling=replace(part.tiling, stays=own), then=None)
+            for part, own in zip(
+                (self.schedule, self.schedule.then), self.stays(words), strict=False
+            )
+            if part
+        )
+        return replace(first, then=rest[0]) if rest else first
 
     def _is_mine(self, stay: Stay) -> bool:
         return stay.operand == self.operand and stay.words is not None

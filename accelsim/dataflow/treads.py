@@ -95,9 +95,13 @@ def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[S
         places, begun = choices[at]
         return _step(counter, places, begun + more)
 
-    with_all = {at: step(at, room) for at, room in enumerate(rooms) if room}
     # what does not help with all places is not looked at with fewer: at worst a step is missed
-    helpful = [at for at, each in with_all.items() if each.traffic_bits < traffic_bits]
+    helpful = [
+        at
+        for at, ((places, begun), room) in enumerate(zip(choices, rooms, strict=True))
+        if room and counter.traffic_bits(*places.stays(begun + room)) < traffic_bits
+    ]
+    with_all = {at: step(at, rooms[at]) for at in helpful}
     chosen = []
     for tried in ({at: step(at, 1) for at in helpful}, with_all):
         down = [at for at, each in tried.items() if _is_down(each, traffic_bits, end_bits, least)]
@@ -215,12 +219,5 @@ def _all(schedule: Schedule, operand: Resident) -> Stay | None:
 
 
 def _step(counter: Trace, places: Places, words: int) -> Step:
-    made = places.with_words(words)
-    stays = [part.tiling.stays for part in (made, made.then) if part]
-    counted = counter.count(*stays)
-    layer = made.layer.group()
-    widths = layer.widths
-    traffic = counted.weights * widths.weights + counted.inputs * widths.inputs
-    traffic += layer.outputs_words * widths.outputs
-    traffic += 2 * counted.psums * widths.psums
-    return Step(counted.bits, traffic, places, words)
+    stays = places.stays(words)
+    return Step(counter.count(*stays).bits, counter.traffic_bits(*stays), places, words)
