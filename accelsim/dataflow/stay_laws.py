@@ -8,7 +8,7 @@ to tile, and what they need: each is derived and proved in a module of its own (
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from accelsim.dataflow.halves import inputs_saved_by_halves, weights_saved_by_halves
@@ -72,6 +72,13 @@ class Base:
     bits: int
     traffic_bits: int
 
+    @cached_property
+    def offers(self) -> list[Offer]:
+        """What may stay in the schedule, if it has no places yet."""
+        parts = [part for part in (self.schedule, self.schedule.then) if part]
+        has_places = any(stay.words for part in parts for stay in part.tiling.stays)
+        return [] if has_places else _offers(self)
+
 
 class Offer(NamedTuple):
     """Places that a schedule may have: x of them need max(floor, grows + x · width) bits.
@@ -87,13 +94,11 @@ class Offer(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def offers(base: Base) -> list[Offer]:
-    """What may stay in a schedule that has no places yet."""
-    parts = [part for part in (base.schedule, base.schedule.then) if part]
-    if any(stay.words for part in parts for stay in part.tiling.stays):
-        return []
+def _offers(base: Base) -> list[Offer]:
+    """See `Base.offers`."""
     if base.schedule.resident == "weights":
         return _with_weights(base)
+    parts = [part for part in (base.schedule, base.schedule.then) if part]
     peaks = [tile_peaks(part) for part in parts]
     if max(map(max, peaks)) != base.bits:
         return []

@@ -607,7 +607,7 @@ def _joined(numbers, ns, ks, sums, whole, cols, tiles, begins):  # type: ignore[
 
 @njit(cache=True)
 def _streams(i, j, outer, inner, is_conv, all_taps, weighty, first):  # type: ignore[no-untyped-def]
-    """Streams past resident weights, gather and scatter: (2, 7); of all kinds of tile, or the first.
+    """Streams past resident weights, gather and scatter: (2, 7); of the first kind of tile or all.
 
     Most words of a channel live at a position, left over between two channels, live at one tap;
     whether all weights live on at a position with most: strictly inside one strip, or after the

@@ -98,7 +98,7 @@ class Trace:
         return {}
 
     def traffic_bits(self, *stays: tuple[Stay, ...]) -> int:
-        """One group's traffic with these stays: less work than `count`, which tells the peak too."""
+        """One group's traffic with these stays: less work than `count`, which also has a peak."""
         layer = self.schedule.layer.group()
         weights, inputs, psums = (
             self._fetched(place, own) for place, own in enumerate(_by_operand(stays))

@@ -19,7 +19,7 @@ from itertools import product
 import numpy as np
 
 from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
-from accelsim.dataflow.stay_laws import Base, Places, offers
+from accelsim.dataflow.stay_laws import Base, Places
 from accelsim.dataflow.trace import Trace, bare, trace
 from accelsim.dataflow.tread_kernel import steps_down
 
@@ -139,7 +139,7 @@ def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: in
     """The steps of schedules that have no places yet, by the laws for large layers."""
     tried, figures, savings = [], [], []
     for base in bases:
-        for offer in offers(base):
+        for offer in base.offers:
             _, floor, grows, width, saved = offer
             # enough words to save something, and no more than fit
             last = min(max(end_bits - 1 - grows, 0) // width, len(saved))
@@ -155,10 +155,10 @@ def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: in
     begins = np.cumsum([0, *map(len, savings)])
     rows = np.array(figures, dtype=np.int64), begins, np.concatenate(savings)
     found = []
-    for run in steps_down(*rows, traffic_bits, end_bits, least).tolist():
-        bits, moved, at, words, *more = run
+    runs = steps_down(*rows, traffic_bits, end_bits, least).tolist()
+    for bits, moved, at, words, step_bits, gain_bits, steps in runs:
         base, places = tried[at]
-        found.append(Step(bits, moved, places, words, *more, base))
+        found.append(Step(bits, moved, places, words, step_bits, gain_bits, steps, base))
     return found
 
 
