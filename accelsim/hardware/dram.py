@@ -20,12 +20,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BeforeValidator
 
 from accelsim.hardware.format import Bandwidth
 from accelsim.spec import Model, find_shipped, parse, read
 from accelsim.units import describe, parse_share, parse_whole
 from accelsim.workload.format import Name, Text, one_of
+from accelsim.workload.layer import Int64
 
 TIMINGS = (
     "tBL", "tCL", "tRCDRD", "tRCDWR", "tRP", "tRPab", "tRAS", "tRC", "tWR", "tRTP", "tCWL",
@@ -51,7 +53,7 @@ MAPPINGS: dict[str, tuple[tuple[tuple[str, int], ...], bool]] = {
     ),
 }  # fmt: skip
 """Fields of an address from its lowest bit up, each with the most bits it takes; and whether the
-others are XORed with the column (`dram_channel.places`)."""
+others are XORed with the column (`DramDevice.places`)."""
 DEFAULT_MAPPING = "RoBaRaCoCh"
 DRAM_TABLES = "hardware/dram_tables"
 SLOWDOWN_ONE = 1024
@@ -65,7 +67,8 @@ def _table(value: Any) -> tuple[tuple[float, ...], ...]:
     return tuple((parse_whole(row[0], 1, 2**30), *map(parse_share, row[1:])) for row in value)
 
 
-Count = Annotated[int, BeforeValidator(lambda v: parse_whole(v, 0, 2**30))]
+Count = Annotated[int, BeforeValidator(lambda v: parse_whole(v, 1, 2**30))]
+Cycles = Annotated[int, BeforeValidator(lambda v: parse_whole(v, 0, 2**30))]
 Shares = Annotated[tuple[float, ...], BeforeValidator(lambda v: tuple(map(parse_share, v)))]
 Rows = Annotated[tuple[tuple[float, ...], ...], BeforeValidator(_table)]
 
@@ -102,7 +105,7 @@ class DeviceFile(Model):
     sizes: Geometry
     buses: Annotated[str, one_of(("one", "row and column"))]
     activation: Annotated[str, one_of(("whole", "split"))]
-    timings: dict[str, Count]
+    timings: dict[str, Cycles]
     write_shares: Shares
     mappings: dict[str, MappingTable]
 
@@ -151,6 +154,32 @@ class DramDevice:
             for run, time in zip(self.tables[mapping][0], times, strict=True)
         )
 
+    def places(self, mapping: str, addresses: Int64) -> Int64:
+        """Where the mapping puts addresses: pseudochannel, group, bank, row, 0; (requests, 5).
+
+        Groups and banks are numbered through the channel. The mapping's fields take the address's
+        bits from the lowest up; with XOR each field but the column is exchanged with as many bits
+        of the column, from its lowest on.
+        """
+        bits = {name: (size - 1).bit_length() for name, size in self.sizes.items()}
+        order, xor = MAPPINGS[mapping]
+        rest = addresses // self.burst_bytes
+        found = {name: np.zeros_like(rest) for name in bits}
+        taken = dict.fromkeys(bits, 0)
+        for name, most in order:
+            width = min(most, bits[name] - taken[name])
+            found[name] |= (rest & ((1 << width) - 1)) << taken[name]
+            taken[name] += width
+            rest = rest >> width
+        at = 0
+        for name in ("pseudochannel", "bank_group", "bank", "row") if xor else ():
+            found[name] ^= (found["column"] >> at) & ((1 << bits[name]) - 1)
+            at += bits[name]
+        group = found["pseudochannel"] * self.sizes["bank_group"] + found["bank_group"]
+        bank = group * self.sizes["bank"] + found["bank"]
+        columns = (found["pseudochannel"], group, bank, found["row"], np.zeros_like(bank))
+        return np.stack(columns, axis=1)
+
     def _times(self, mapping: str, write_share: float) -> list[float]:
         """1 / efficiency of each run length at a write share."""
         shares = self.write_shares
@@ -170,6 +199,10 @@ def load_dram_device(name_or_path: str) -> DramDevice:
         if timing not in file.timings:
             wrong = f"{timing} is missing; give all of {', '.join(TIMINGS)}"
             raise document.fault(("timings",), wrong)
+    shares = file.write_shares
+    if len(shares) < 2 or list(shares) != sorted({*shares}):
+        wrong = f"{len(shares)} shares, not ascending; give two or more, as [0, 0.5, 1]"
+        raise document.fault(("write_shares",), wrong)
     for mapping, table in file.mappings.items():
         for kind, wrong in _faults(file.write_shares, table):
             raise document.fault(("mappings", mapping, kind), wrong)
@@ -195,6 +228,11 @@ def _faults(shares: tuple[float, ...], table: MappingTable) -> Iterator[tuple[st
             right = f"write the run bytes and {len(shares)} efficiencies, one a write share"
             yield "modelled", f"a row of {len(row)}; {right}"
     runs = {row[0] for row in table.modelled}
+    if len(runs) < 2:
+        yield "modelled", f"{len(runs)} run lengths; give two or more"
+    for kind, rows in (("modelled", table.modelled), ("measured", table.measured)):
+        if any(0 in row[1 if kind == "modelled" else 2 :] for row in rows):
+            yield kind, "an efficiency of 0; write one above"
     for row in table.measured:
         if len(row) != 3:
             yield "measured", f"a row of {len(row)}; write [run bytes, write share, efficiency]"

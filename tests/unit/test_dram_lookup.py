@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accelsim.hardware.dram import DRAM_TABLES, TIMINGS, load_dram_device
-from accelsim.hardware.dram_channel import _run, places
+from accelsim.hardware.dram_channel import _run
 from accelsim.spec import InputError, shipped_names
 
 TABLE = """
@@ -75,6 +75,9 @@ def test_shipped_tables(name):
         ("[16, 0.25, 0.2]", "[16, 0.25, 1.2]", "`1.2` is no share; write a number from 0 to 1"),
         ("[32, 0, 0.4]", "[32, 0.4]", "measured: a row of 2; write [run bytes, write share, eff"),
         ("[16, 0.25, 0.2]", "[16, 0.25]", "modelled: a row of 2; write the run bytes and 2 eff"),
+        ("write_shares: [0, 0.5]", "write_shares: [0.5, 0]", "2 shares, not ascending; give two"),
+        ("[16, 0.25, 0.2]", "[16, 0, 0.2]", "modelled: an efficiency of 0; write one above"),
+        ("clock_ps: 1000", "clock_ps: 0", "4:1: clock_ps: `0` is too small; 1 to 1073741824"),
         ("[32, 0, 0.4]", "[32, 0.1, 0.4]", "measured: no modelled row for 32 bytes and share 0.1"),
     ],
 )
@@ -91,12 +94,12 @@ def test_what_is_no_table_is_refused(tmp_path, old, new, says):
 def test_places_by_hand(tiny):
     """Bursts of 16 bytes: 3 bits of column, then 1 of the group, 1 of the bank, the row."""
     address = np.array([16 * (5 + 8 * (1 + 2 * (0 + 2 * 3)))])
-    assert places(tiny, "RoBaRaCoCh", address).tolist() == [[0, 1, 2, 3, 0]]
+    assert tiny.places("RoBaRaCoCh", address).tolist() == [[0, 1, 2, 3, 0]]
     # column low 2 bits, group, bank, column high bit, row; XOR: group with bit 0, bank with bit 1,
     # row with bit 2 of the column
     address = np.array([16 * (1 + 4 * (1 + 2 * (1 + 2 * (1 + 2 * 2))))])
-    assert places(tiny, "MOP4CLXOR", address).tolist() == [[0, 0, 1, 3, 0]]
-    assert places(tiny, "ChRaBaRoCo", np.array([16 * (7 + 8 * (2 + 4 * 1))])).tolist() == [
+    assert tiny.places("MOP4CLXOR", address).tolist() == [[0, 0, 1, 3, 0]]
+    assert tiny.places("ChRaBaRoCo", np.array([16 * (7 + 8 * (2 + 4 * 1))])).tolist() == [
         [0, 0, 1, 2, 0]
     ]
 
