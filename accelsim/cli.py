@@ -202,7 +202,9 @@ def _run_networks(given: Namespace) -> int:
     picture = _picture(given)
     names = shipped_names("networks") if given.all else given.networks
     devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
-    options = ("objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram")
+    options = (
+        "objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram", "density",
+    )  # fmt: skip
     try:
         found = run(names, devices, **{name: getattr(given, name) for name in options})
     except TooLittleSram as error:

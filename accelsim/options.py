@@ -223,6 +223,11 @@ def add_run(parser: Parser) -> None:
         help="one shared SRAM of this size in place of the accelerator's",
     )
     option(
+        "--density",
+        metavar="FILE",
+        help="YAML file with the layers' densities, for operands that the accelerator codes",
+    )
+    option(
         "--replay",
         action="store_true",
         help="execute every layer and add what was counted; exit with 3 if it differs",

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from accelsim.dataflow.schedule import RESIDENTS, Buffering, Resident, Schedule
 from accelsim.dataflow.tile_traffic import tile_text
-from accelsim.hardware.accelerator import Accelerator, load_accelerator
+from accelsim.hardware.accelerator import Accelerator, dram_text, load_accelerator
+from accelsim.hardware.compression import Densities, load_densities
 from accelsim.results import Result, Row
 from accelsim.simulate import (
     TooLittleSram,
@@ -20,8 +21,9 @@ from accelsim.simulate import (
 )
 from accelsim.spec import InputError
 from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candidate
+from accelsim.timing.memory import PARTS, Memory, memory_of
 from accelsim.timing.passing import least_passing, passes
-from accelsim.units import format_bytes, parse_choice, quote
+from accelsim.units import format_bytes, parse_choice, quote, suggest
 from accelsim.workload.layer import OPERANDS, Conv, Layer, operand_bytes
 from accelsim.workload.network import Network, Node
 
@@ -32,6 +34,7 @@ class LayerRun:
 
     layer: Layer
     choice: Choice
+    memory: Memory
 
     @property
     def schedule(self) -> Schedule | None:
@@ -41,14 +44,27 @@ class LayerRun:
     @property
     def dram_bytes(self) -> tuple[int, int]:
         """Bytes read and written across the chip edge, each operand rounded up once."""
-        widths = self.layer.widths
+        of_weights, of_inputs, of_outputs, of_psums = self.memory.stored
         weights, inputs, outputs, read, written = self.choice.traffic
-        reads = ((weights, widths.weights), (inputs, widths.inputs), (read, widths.psums))
-        writes = ((outputs, widths.outputs), (written, widths.psums))
+        reads = ((weights, of_weights), (inputs, of_inputs), (read, of_psums))
+        writes = ((outputs, of_outputs), (written, of_psums))
         return (
-            sum(-(-words * bits // 8) for words, bits in reads),
-            sum(-(-words * bits // 8) for words, bits in writes),
+            sum(-(-words * parts // (8 * PARTS)) for words, parts in reads),
+            sum(-(-words * parts // (8 * PARTS)) for words, parts in writes),
         )
+
+    @property
+    def dram_burst_bytes(self) -> int:
+        """Bytes of all bursts, whole ones; those that are moved where any bytes move alone."""
+        if self.memory.is_plain:
+            return sum(self.dram_bytes)
+        return -(-self.choice.burst_parts // self.memory.burst) * self.memory.burst_bytes
+
+    @property
+    def dram_efficiency_x(self) -> float:
+        """Share of the channel's peak while it streams, over-fetch counted as work."""
+        peak = self.choice.peak_bits
+        return round(self.choice.burst_parts / (PARTS * peak), 6) if peak else 1.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,7 @@ def run(
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
     sram: int | None = None,
+    density: str | Path | None = None,
 ) -> RunResult:
     """Return how each layer runs on an accelerator: schedule, SRAM, traffic, cycles, bandwidth.
 
@@ -82,6 +99,7 @@ def run(
     preloads for the next. Of all schedules that fit the accelerator's buffers
     (`timing.candidates`) each layer takes the one with the fewest cycles, or with `objective`
     traffic the least traffic. `sram`, in bytes, is one shared SRAM in place of the accelerator's.
+    `density` is a file of the layers' densities, for operands that the accelerator codes.
     The rest is as for `min_sram`; widths that no network sets are the accelerator's. Several
     accelerators run one after another. Raises TooLittleSram where a layer does not fit, InputError
     for a fault of files or arguments.
@@ -93,6 +111,7 @@ def run(
     one = isinstance(accelerator, str | Path | Accelerator)
     devices = _devices(cast(Any, [accelerator] if one else accelerator), sram)
     residents = RESIDENTS if resident is None else (resident,)
+    densities = load_densities(density) if density is not None else None
     rows: list[Row] = []
     runs: list[LayerRun] = []
     every: list[Network] = []
@@ -102,7 +121,8 @@ def run(
             networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
             word_bits=device.word_bits,
         )  # fmt: skip
-        chosen = _Choices(device, objective, residents)
+        chosen = _Choices(device, objective, residents, densities)
+        _check_names(densities, loaded)
         each = {}
         for network in loaded:
             own = [chosen.of(node) for node in chosen_layers(network, layer)]
@@ -114,7 +134,7 @@ def run(
         summaries[device.name] = next(iter(each.values())) if len(each) == 1 else {"networks": each}
         every += loaded
     return RunResult(
-        meta=_meta(tuple(every), devices, objective),
+        meta=_meta(tuple(every), devices, objective, densities),
         table=tuple(rows),
         summary=summaries[devices[0].name] if len(devices) == 1 else {"accelerators": summaries},
         networks=tuple(every),
@@ -127,39 +147,48 @@ class _Choices:
     """What is chosen for the layers of a device; those that differ in name only are chosen once."""
 
     def __init__(
-        self, device: Accelerator, objective: str, residents: tuple[Resident, ...]
+        self,
+        device: Accelerator,
+        objective: str,
+        residents: tuple[Resident, ...],
+        densities: Densities | None,
     ) -> None:
         self.device, self.objective, self.residents = device, objective, residents
-        self.machine, self._known = machine_of(device), dict[Layer, Choice]()
+        self.densities = densities.layers if densities else {}
+        self._known = dict[tuple[Layer, Memory], Choice]()
 
     def of(self, node: Node) -> LayerRun:
         """How a layer runs; raises TooLittleSram where it cannot."""
         layer = node.layer
         assert layer is not None
-        key = replace(layer, name="")
-        if key not in self._known:
-            self._known[key] = self._choose(node.name, key)
-        choice = self._known[key]
+        plain = replace(layer, name="")
+        try:
+            memory = memory_of(self.device, plain, self.densities.get(node.name))
+            if (plain, memory) not in self._known:
+                self._known[plain, memory] = self._choose(node.name, plain, memory)
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self.device.path}: {node.name}: {error}") from None
+        choice = self._known[plain, memory]
         if choice.schedule is not None and isinstance(layer, Conv):
             choice = replace(choice, schedule=replace(choice.schedule, layer=layer))
-        return LayerRun(layer, choice)
+        return LayerRun(layer, choice, memory)
 
-    def _choose(self, name: str, layer: Layer) -> Choice:
+    def _choose(self, name: str, layer: Layer, memory: Memory) -> Choice:
+        machine = replace(machine_of(self.device), memory=memory)
         has_macs = isinstance(layer, Conv) and layer.has_weights
-        found = [] if has_macs else [passes(layer, self.machine)]
+        found = [] if has_macs else [passes(layer, machine)]
         wanted: dict[str, Any] = {"objective": self.objective, "residents": self.residents}
         if isinstance(layer, Conv):
-            try:
-                found.append(best_candidate(layer, self.machine, **wanted))
-            except ValueError as error:
-                raise InputError(f"{self.device.path}: {name}: {error}") from None
-        fitting = [choice for choice in found if choice is not None]
+            found.append(best_candidate(layer, machine, **wanted))
+        fitting = [LayerRun(layer, choice, memory) for choice in found if choice is not None]
         if not fitting:
-            where = name, layer, self.device, self.machine, self.residents
+            where = name, layer, self.device, machine, self.residents
             raise TooLittleSram(_misfit(*where))
-        best = min(fitting, key=lambda choice: _rank(choice, layer, self.objective))
-        _check(best, layer)
-        return best
+        best = min(fitting, key=lambda run: _rank(run, self.objective))
+        _check(best)
+        return best.choice
 
 
 def machine_of(accelerator: Accelerator) -> Machine:
@@ -189,14 +218,24 @@ def _devices(
     return tuple(each if sram is None else replace(each, sram_bytes=sram) for each in found)
 
 
-def _rank(choice: Choice, layer: Layer, objective: str) -> tuple[int, ...]:
-    moved = sum(LayerRun(layer, choice).dram_bytes)
+def _check_names(densities: Densities | None, networks: tuple[Network, ...]) -> None:
+    """Raise InputError for a density of a layer that no network has."""
+    known = {node.name for network in networks for node in network.layers}
+    for name in densities.layers if densities else ():
+        if name not in known:
+            wrong = f"no layer with a row is named so; {suggest(name, known)}"
+            raise cast(Densities, densities).document.fault(("layers", name), wrong)
+
+
+def _rank(run: LayerRun, objective: str) -> tuple[int, ...]:
+    choice, moved = run.choice, sum(run.dram_bytes)
     first = (choice.total_cycles, moved) if objective == "cycles" else (moved, choice.total_cycles)
     return *first, choice.sram_bytes, choice.tiles
 
 
-def _check(choice: Choice, layer: Layer) -> None:
+def _check(run: LayerRun) -> None:
     """Conservation: all MACs, each used word read, each output written; RuntimeError if not."""
+    choice, layer = run.choice, run.layer
     if choice.schedule is not None:
         conserve(choice.schedule)
     weights, inputs, outputs, read, written = choice.traffic
@@ -205,6 +244,8 @@ def _check(choice: Choice, layer: Layer) -> None:
         raise RuntimeError(f"{layer.name}: {choice.traffic} words move, {least} are to be moved")
     if choice.total_cycles < max(choice.compute_cycles, choice.dram_cycles):
         raise RuntimeError(f"{layer.name}: {choice.total_cycles} cycles are fewer than its parts'")
+    if run.dram_burst_bytes < sum(run.dram_bytes) or not 0 < run.dram_efficiency_x <= 1:
+        raise RuntimeError(f"{layer.name}: bursts of {run.dram_burst_bytes} bytes hold too little")
 
 
 def _misfit(
@@ -271,6 +312,8 @@ def _row(network: Network, node: Node, found: LayerRun, device: Accelerator) -> 
         "blocks": choice.blocks,
         "compulsory_bytes": least,
         "accelerator": device.name,
+        "dram_burst_bytes": found.dram_burst_bytes,
+        "dram_efficiency_x": found.dram_efficiency_x,
     }  # fmt: skip
 
 
@@ -301,7 +344,8 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
     )
     largest = max(rows, key=lambda row: int(row["sram_bytes"]))
     slowest = max(rows, key=lambda row: int(row["total_cycles"]))
-    cycles = total("total_cycles")
+    cycles, bursts = total("total_cycles"), total("dram_burst_bytes")
+    streamed = sum(int(row["dram_burst_bytes"]) / float(row["dram_efficiency_x"]) for row in rows)
     return {
         "sram_bytes": largest["sram_bytes"],
         "largest_layer": largest["layer"],
@@ -311,6 +355,8 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
         "dram_write_bytes": written,
         "dram_x": round((read + written) / least, 6) if least else 1.0,
         "compulsory_bytes": least,
+        "dram_burst_bytes": bursts,
+        "dram_efficiency_x": round(bursts / streamed, 6) if streamed else 1.0,
         "macs": total("macs"),
         **_times(
             total("macs"), read + written, total("compute_cycles"), total("dram_cycles"), cycles,
@@ -322,11 +368,16 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
 
 
 def _meta(
-    networks: tuple[Network, ...], devices: tuple[Accelerator, ...], objective: str
+    networks: tuple[Network, ...],
+    devices: tuple[Accelerator, ...],
+    objective: str,
+    densities: Densities | None,
 ) -> dict[str, Any]:
     buffering = " and ".join(sorted({device.buffering for device in devices}))
     found = result_meta("run", networks, cast(Buffering, buffering))
     found["inputs"] |= {device.path: device.sha256 for device in devices}
+    if densities:
+        found["inputs"] |= {densities.document.path: densities.document.sha256}
     about = {
         device.name: {
             "pes": device.pe.pes,
@@ -334,8 +385,10 @@ def _meta(
             "sram_bytes": device.sram_total_bytes,
             "peak_bytes_per_s": device.dram.peak_bytes_per_s if device.dram else 0,
             "latency_cycles": device.latency_cycles,
+            "dram": dram_text(device),
             "buffering": device.buffering,
         }
         for device in devices
     }
-    return found | {"objective": objective, "accelerators": about}
+    given = densities.document.path if densities else ""
+    return found | {"objective": objective, "densities": given, "accelerators": about}

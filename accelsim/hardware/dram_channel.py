@@ -1,8 +1,8 @@
 """One DRAM channel, command by command: how much of its peak a stream of requests reaches.
 
 Addresses go through the mapping to pseudochannel, bank group, bank, row and column
-(`places`). A controller with a read and a write queue serves them first ready, first
-come (FR-FCFS), rows stay open, and each command waits for all that the standard asks for:
+(`dram.DramDevice.places`). A controller with a read and a write queue serves them first ready,
+first come (FR-FCFS), rows stay open, and each command waits for all that the standard asks for:
 
     same bank        ACT to ACT tRC, ACT to RD/WR tRCD, ACT to PRE tRAS, PRE to ACT tRP,
                      RD to PRE tRTP, WR to PRE tCWL + burst + tWR
@@ -29,7 +29,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from accelsim.hardware.dram import MAPPINGS, TIMINGS, DramDevice
+from accelsim.hardware.dram import TIMINGS, DramDevice
 from accelsim.workload.layer import Int64
 
 (BL, CL, RCD_RD, RCD_WR, RP, RP_ALL, RAS, RC, WR, RTP, CWL, CCD_S, CCD_L, RRD_S, RRD_L, WTR_S,
@@ -88,7 +88,7 @@ def modelled_efficiency(
     per_run = max(1, run_bytes // device.burst_bytes)
     runs = -(-REQUESTS // per_run)
     written = np.random.default_rng(seed + 1000).permutation(runs) < round(write_share * runs)
-    requests = places(device, mapping, addresses)
+    requests = device.places(mapping, addresses)
     requests[:, KIND] = np.repeat(written, per_run)[:REQUESTS]
     dual, split = device.buses == "row and column", device.activation == "split"
     cycles = _run(requests, np.array(device.timings, dtype=np.int64), dual, split, refresh)
@@ -106,33 +106,6 @@ def _addresses(device: DramDevice, run_bytes: int, stride_bytes: int, seed: int)
     begins = np.random.default_rng(seed).integers(0, REGION_BYTES // unit, runs) * unit
     found = begins[:, None] + np.arange(per_run, dtype=np.int64) * burst
     return found.ravel()[:REQUESTS]
-
-
-def places(device: DramDevice, mapping: str, addresses: Int64) -> Int64:
-    """Where the mapping puts addresses: pseudochannel, group, bank, row, 0; (requests, 5).
-
-    Groups and banks are numbered through the channel. The mapping's fields take the address's bits
-    from the lowest up; with `xor` each field but the column is exchanged with as many bits of the
-    column, from its lowest on.
-    """
-    bits = {name: (size - 1).bit_length() for name, size in device.sizes.items()}
-    order, xor = MAPPINGS[mapping]
-    rest = addresses // device.burst_bytes
-    found = {name: np.zeros_like(rest) for name in bits}
-    taken = dict.fromkeys(bits, 0)
-    for name, most in order:
-        width = min(most, bits[name] - taken[name])
-        found[name] |= (rest & ((1 << width) - 1)) << taken[name]
-        taken[name] += width
-        rest = rest >> width
-    at = 0
-    for name in ("pseudochannel", "bank_group", "bank", "row") if xor else ():
-        found[name] ^= (found["column"] >> at) & ((1 << bits[name]) - 1)
-        at += bits[name]
-    group = found["pseudochannel"] * device.sizes["bank_group"] + found["bank_group"]
-    bank = group * device.sizes["bank"] + found["bank"]
-    columns = (found["pseudochannel"], group, bank, found["row"], np.zeros_like(bank))
-    return np.stack(columns, axis=1)
 
 
 @njit(cache=True)

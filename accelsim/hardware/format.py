@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from accelsim.hardware.compression import Compression
 from accelsim.spec import Model
 from accelsim.units import describe, parse_bytes, parse_bytes_per_s, parse_hz, parse_ns, parse_whole
 from accelsim.workload.format import AnyBits, Name, Text, Truth, json_form, json_schema, one_of
@@ -17,6 +18,8 @@ MAX_PES = 2**24
 MAX_BYTES_PER_CYCLE = 2**20
 DATAFLOWS = ("os", "ws", "is")
 BUFFERINGS = ("single", "prefetch", "double")
+LAYOUTS = ("NCHW", "NHWC")
+MAX_BURST_BYTES = 2**16
 
 _QUANTITY = {"anyOf": [{"type": "string"}, {"type": "number", "exclusiveMinimum": 0}]}
 
@@ -35,6 +38,7 @@ def _side(value: Any) -> int:
 
 
 _SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE}
+_BURST = {**_SIDE, "maximum": MAX_BURST_BYTES}
 _RATE = {**_SIDE, "maximum": MAX_BYTES_PER_CYCLE}
 Side = Annotated[int, BeforeValidator(_side), json_form(_SIDE)]
 Bytes = Annotated[int, _measured(parse_bytes, "64KiB"), json_form(_QUANTITY)]
@@ -165,10 +169,21 @@ class Sram(Model):
 
 
 class Dram(Model):
-    """One channel to off-chip memory."""
+    """One channel to off-chip memory: a device with an address mapping, or a peak alone.
 
-    peak_bytes_per_s: Bandwidth
-    latency_ns: Time = 0.0
+    A device is a shipped one's name or a file. What is not given is the device's; without a device
+    efficiency is 1. `burst_bytes` are moved
+    whole. `layout` is how tensors lie in memory, see `timing.memory`.
+    """
+
+    device: Name | None = None
+    mapping: Name | None = None
+    peak_bytes_per_s: Bandwidth | None = None
+    latency_ns: Time | None = None
+    burst_bytes: Annotated[
+        int | None, BeforeValidator(lambda v: parse_whole(v, 1, MAX_BURST_BYTES)), json_form(_BURST)
+    ] = None
+    layout: Annotated[str, one_of(LAYOUTS), json_form({"enum": list(LAYOUTS)})] = "NCHW"
 
 
 class AcceleratorFile(Model):
@@ -183,6 +198,7 @@ class AcceleratorFile(Model):
     dram: Dram | None = None
     buffering: Annotated[str, one_of(BUFFERINGS), json_form({"enum": list(BUFFERINGS)})] = "single"
     word_bits: AnyBits = None
+    compression: Compression | None = None
 
 
 def schema() -> dict[str, Any]:

@@ -37,10 +37,19 @@ from accelsim.dataflow.schedule import (
 )
 from accelsim.dataflow.tile_axes import even_splits
 from accelsim.dataflow.tile_traffic import Traffic
-from accelsim.hardware.format import OperandBytes, OperandRates, PeArray, SpatialArray
+from accelsim.hardware.dram import SLOWDOWN_ONE
+from accelsim.hardware.format import (
+    LAYOUTS,
+    OperandBytes,
+    OperandRates,
+    PeArray,
+    SpatialArray,
+)
 from accelsim.timing import candidate_kernels as kernel
+from accelsim.timing.axis_pieces import count_pieces, count_steps
+from accelsim.timing.memory import OUTPUTS, PARTS, Memory, plain_memory, stream_cost
 from accelsim.timing.pe_array import lanes, window_reads
-from accelsim.workload.layer import Axis, Conv, Int64
+from accelsim.workload.layer import Axis, Conv, Int64, Widths
 
 OBJECTIVES = ("cycles", "traffic")
 _KINDS = {"os": 1, "ws": 2, "is": 3}
@@ -53,7 +62,8 @@ _MOST = 2**62
 class Machine:
     """What decides a layer's time: PE array, SRAM, DRAM channel.
 
-    `cycles_per_bit` is 0 for an unlimited channel, `sram_bytes` None for unlimited SRAM.
+    `cycles_per_bit` at the channel's peak is 0 for an unlimited one, `sram_bytes` None for
+    unlimited SRAM. `memory` None moves bits as they are, always at the peak.
     """
 
     pe: PeArray
@@ -62,6 +72,11 @@ class Machine:
     cycles_per_bit: Fraction
     latency_cycles: int
     buffering: Buffering
+    memory: Memory | None = None
+
+    def memory_of(self, widths: Widths) -> Memory:
+        """Where the words of a layer with these widths lie."""
+        return self.memory or plain_memory(widths)
 
     def capacities(self) -> tuple[int, int, int]:
         """Bits of the operands' buffers; -1 for the second and third where they share one."""
@@ -94,6 +109,8 @@ class Choice:
     idle_cycles: int = 0
     beyond_bits: int = 0
     in_chunks: bool = False
+    burst_parts: int = 0
+    peak_bits: int = 0
 
     @property
     def sram_bytes(self) -> int:
@@ -120,12 +137,15 @@ def best_candidate(
     Raises ValueError where cycles would not fit 62 bits.
     """
     group = layer.group()
-    numbers, array = _layer_numbers(layer), _machine_numbers(layer, machine, objective)
-    bits = int(numbers[kernel.WIDTH_W : kernel.WIDTH_P + 1].max())
+    numbers = _layer_numbers(layer, machine.memory_of(layer.widths))
+    array = _machine_numbers(layer, machine, objective)
     macs = math.prod(group.dims.values()) * layer.groups
+    bits = machine.memory_of(layer.widths).most_bits
     largest = sum(group.words) * bits * machine.cycles_per_bit.numerator  # of one transfer
     blocks = 3 * macs * (machine.latency_cycles + 1 + bits * float(machine.cycles_per_bit))
-    if largest > _MOST or blocks > _MOST:
+    parts = sum(group.words) * bits * PARTS * SLOWDOWN_ONE
+    all_parts = 4 * macs * bits * PARTS  # a weight, an input, a psum both ways for each
+    if max(largest, blocks, parts, all_parts) > _MOST:
         raise ValueError("cycles beyond 2**62; give rounder rates, or less to do")
     step = _steps(machine.pe)
     if objective in ("once", "stall_free"):
@@ -157,8 +177,10 @@ def _choice(layer: Conv, machine: Machine, found: Int64, splits: dict[str, Any])
     told = [int(value) for value in found]
     unfed = layer.outputs_words - told[kernel.WRITE_O]
     if unfed:  # they leave at the end of their group, see `block_list`
-        bits = unfed // layer.groups * layer.widths.outputs
+        parts, bits = unfed_cost(layer, machine, unfed // layer.groups)
         cycles = math.ceil(bits * machine.cycles_per_bit)
+        told[kernel.BURSTS] += layer.groups * parts
+        told[kernel.AT_PEAK] += layer.groups * bits
         told[kernel.DRAM] += layer.groups * cycles
         told[kernel.TIME] += layer.groups * (cycles + machine.latency_cycles)
         told[kernel.BLOCKS] += layer.groups
@@ -174,7 +196,18 @@ def _choice(layer: Conv, machine: Machine, found: Int64, splits: dict[str, Any])
         blocks=told[kernel.BLOCKS],
         idle_cycles=told[kernel.IDLE],
         beyond_bits=told[kernel.OVER],
+        burst_parts=told[kernel.BURSTS],
+        peak_bits=told[kernel.AT_PEAK],
     )
+
+
+def unfed_cost(layer: Conv, machine: Machine, words: int) -> tuple[int, int]:
+    """Parts of bursts and bits at the peak of a group's outputs that no MAC feeds, as one run."""
+    memory = machine.memory_of(layer.widths)
+    ((parts, bits),) = stream_cost(
+        memory, OUTPUTS, np.array([words]), 1, layer.outputs_words
+    ).tolist()  # fmt: skip
+    return parts, bits
 
 
 def _schedule(layer: Conv, machine: Machine, told: list[int], splits: dict[str, Any]) -> Schedule:
@@ -254,10 +287,10 @@ Tables = tuple[Int64, Int64]
 def _pieces(
     axis: Axis, splits: tuple[tuple[int, ...], ...], reads: SpatialArray | None, dims: str
 ) -> Tables:
-    """Kinds of pieces of every cut of an axis; see `candidate_kernels`."""
+    """Kinds of pieces of every cut of an axis; see `axis_pieces`."""
     box_taps = axis.taps if axis.kind == "conv" else 0
     tables = [
-        kernel.count_pieces(
+        count_pieces(
             *axis.pairs(), np.array([*begins, axis.outputs]), axis.taps, box_taps
         )
         for begins in splits
@@ -269,10 +302,10 @@ def _pieces(
 def _blocks_of_rows(
     axis: Axis, splits: tuple[tuple[int, ...], ...], reads: SpatialArray | None
 ) -> Tables:
-    """Steps of rows of every size; see `candidate_kernels`."""
+    """Steps of rows of every size; see `axis_pieces`."""
     box_taps = axis.taps if axis.kind == "conv" else 0
     tables = [
-        kernel.count_steps(
+        count_steps(
             *axis.pairs(), axis.outputs, _size(axis.outputs, begins), axis.taps, box_taps
         )
         for begins in splits
@@ -293,12 +326,13 @@ def _joined(
     return rows, offsets
 
 
-def _layer_numbers(layer: Conv) -> Int64:
-    dims, widths = layer.dims, layer.widths
+def _layer_numbers(layer: Conv, memory: Memory) -> Int64:
+    dims, widths, rows, cols = layer.dims, layer.widths, layer.rows, layer.cols
     return np.array(
         [
             dims["N"], dims["K"], dims["C"], widths.weights, widths.inputs, widths.outputs,
-            widths.psums, layer.groups, layer.has_weights,
+            widths.psums, layer.groups, layer.has_weights, *memory.stored, layer.K, layer.C,
+            rows.inputs, cols.inputs, rows.outputs, cols.outputs, rows.taps, cols.taps,
         ],
         dtype=np.int64,
     )  # fmt: skip
@@ -320,13 +354,15 @@ def _machine_numbers(layer: Conv, machine: Machine, objective: str) -> Int64:
     wanted = (*OBJECTIVES, "space", "once", "stall_free").index(objective)
     fed = (axis.pairs()[0] for axis in (layer.rows, layer.cols))
     outputs = layer.N * layer.K * math.prod(len(np.unique(each)) for each in fed)
-    widths = (layer.widths.weights, layer.widths.inputs, layer.widths.outputs)
-    words = (*layer.words[:2], outputs)
-    least = sum(count * bits for count, bits in zip(words, widths, strict=True))
+    words, memory = (*layer.words[:2], outputs), machine.memory_of(layer.widths)
+    least = sum(count * parts for count, parts in zip(words, memory.stored[:3], strict=True))
+    burst = 0 if memory.is_plain else memory.burst
     return np.array(
         [
             *array, lanes(pe), *ports, rate.numerator, rate.denominator, machine.latency_cycles,
-            _BUFFERINGS[machine.buffering], *machine.capacities(), wanted, least,
+            _BUFFERINGS[machine.buffering], *machine.capacities(), wanted, least, burst,
+            LAYOUTS.index(memory.layout), memory.fastest, len(memory.slowdowns),
+            *memory.table.ravel(),
         ],
         dtype=np.int64,
     )  # fmt: skip

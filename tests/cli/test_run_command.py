@@ -25,7 +25,7 @@ def test_a_line_for_each_pair(capsys):
     lines = capsys.readouterr().out.splitlines()
     pairs = [line.split()[:2] for line in lines[2:6]]
     assert pairs == [[device, net] for device in command[-3::2] for net in command[1:3]]
-    assert "unlimited where none is given" in lines[-1]
+    assert "shidiannao: unlimited DRAM, as none is given" in lines[-1]
 
 
 def test_csv_and_json_hold_the_same(capsys):
