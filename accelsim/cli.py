@@ -204,6 +204,7 @@ def _run_networks(given: Namespace) -> int:
     devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
     options = (
         "objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram", "density",
+        "passes",
     )  # fmt: skip
     try:
         found = run(names, devices, **{name: getattr(given, name) for name in options})

@@ -211,10 +211,10 @@ def add_run(parser: Parser) -> None:
     )
     option(
         "--objective",
-        type=_one_of("cycles", "traffic"),
+        type=_one_of("cycles", "traffic", "energy", "edp"),
         default="cycles",
-        metavar="cycles|traffic",
-        help="what each layer's schedule is chosen for (default: cycles)",
+        metavar="cycles|traffic|energy|edp",
+        help="what each layer's schedule is chosen for; edp: energy x time (default: cycles)",
     )
     option(
         "--sram",
@@ -226,6 +226,11 @@ def add_run(parser: Parser) -> None:
         "--density",
         metavar="FILE",
         help="YAML file with the layers' densities, for operands that the accelerator codes",
+    )
+    option(
+        "--passes",
+        metavar="FILE",
+        help="mappings (m n e p q r t) of layers on a row stationary array, YAML",
     )
     option(
         "--replay",

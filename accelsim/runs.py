@@ -7,64 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from accelsim.dataflow.schedule import RESIDENTS, Buffering, Resident, Schedule
+from accelsim.choosing import RUN_OBJECTIVES, Choices, LayerRun, layer_energy_pj
+from accelsim.dataflow.schedule import RESIDENTS, Buffering, Resident
 from accelsim.dataflow.tile_traffic import tile_text
 from accelsim.hardware.accelerator import Accelerator, dram_text, load_accelerator
 from accelsim.hardware.compression import Densities, load_densities
 from accelsim.results import Result, Row
 from accelsim.simulate import (
-    TooLittleSram,
     chosen_layers,
-    conserve,
     load_each,
     result_meta,
 )
 from accelsim.spec import InputError
-from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candidate
-from accelsim.timing.memory import PARTS, Memory, memory_of
-from accelsim.timing.passing import least_passing, passes
-from accelsim.units import format_bytes, parse_choice, quote, suggest
-from accelsim.workload.layer import OPERANDS, Conv, Layer, operand_bytes
+from accelsim.timing.passes_file import read_passes
+from accelsim.units import parse_choice, quote
+from accelsim.workload.layer import operand_bytes
 from accelsim.workload.network import Network, Node
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRun:
-    """A layer on the machine: what was chosen for it, and what that does."""
-
-    layer: Layer
-    choice: Choice
-    memory: Memory
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """The schedule, which replays; None where words only pass through."""
-        return self.choice.schedule
-
-    @property
-    def dram_bytes(self) -> tuple[int, int]:
-        """Bytes read and written across the chip edge, each operand rounded up once."""
-        of_weights, of_inputs, of_outputs, of_psums = self.memory.stored
-        weights, inputs, outputs, read, written = self.choice.traffic
-        reads = ((weights, of_weights), (inputs, of_inputs), (read, of_psums))
-        writes = ((outputs, of_outputs), (written, of_psums))
-        return (
-            sum(-(-words * parts // (8 * PARTS)) for words, parts in reads),
-            sum(-(-words * parts // (8 * PARTS)) for words, parts in writes),
-        )
-
-    @property
-    def dram_burst_bytes(self) -> int:
-        """Bytes of all bursts, whole ones; those that are moved where any bytes move alone."""
-        if self.memory.is_plain:
-            return sum(self.dram_bytes)
-        return -(-self.choice.burst_parts // self.memory.burst) * self.memory.burst_bytes
-
-    @property
-    def dram_efficiency_x(self) -> float:
-        """Share of the channel's peak while it streams, over-fetch counted as work."""
-        peak = self.choice.peak_bits
-        return round(self.choice.burst_parts / (PARTS * peak), 6) if peak else 1.0
 
 
 @dataclass(frozen=True)
@@ -92,26 +50,30 @@ def run(
     psum_bits: int | None = None,
     sram: int | None = None,
     density: str | Path | None = None,
+    passes: str | Path | None = None,
 ) -> RunResult:
     """Return how each layer runs on an accelerator: schedule, SRAM, traffic, cycles, bandwidth.
 
     A row for each layer that moves words, in file order; layers run one after another, and none
     preloads for the next. Of all schedules that fit the accelerator's buffers
     (`timing.candidates`) each layer takes the one with the fewest cycles, or with `objective`
-    traffic the least traffic. `sram`, in bytes, is one shared SRAM in place of the accelerator's.
-    `density` is a file of the layers' densities, for operands that the accelerator codes.
-    The rest is as for `min_sram`; widths that no network sets are the accelerator's. Several
-    accelerators run one after another. Raises TooLittleSram where a layer does not fit, InputError
+    traffic the least traffic, energy the least energy, edp the least energy times time. `sram`, in
+    bytes, is one shared SRAM in place of the accelerator's. `density` is a file of the layers'
+    densities, for operands that the accelerator codes, `passes` one of mappings for layers on row
+    stationary arrays (`timing.passes_file`). The rest is as for `min_sram`; widths that no network
+    sets are the accelerator's. Several accelerators run one after another. Raises TooLittleSram
+    where a layer does not fit, InputError
     for a fault of files or arguments.
     """
     try:
-        parse_choice(objective, OBJECTIVES)
+        parse_choice(objective, RUN_OBJECTIVES)
     except ValueError as error:
         raise InputError(f"objective: {error}") from None
     one = isinstance(accelerator, str | Path | Accelerator)
     devices = _devices(cast(Any, [accelerator] if one else accelerator), sram)
     residents = RESIDENTS if resident is None else (resident,)
     densities = load_densities(density) if density is not None else None
+    given = None if passes is None else read_passes(passes)
     rows: list[Row] = []
     runs: list[LayerRun] = []
     every: list[Network] = []
@@ -121,8 +83,10 @@ def run(
             networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
             word_bits=device.word_bits,
         )  # fmt: skip
-        chosen = _Choices(device, objective, residents, densities)
-        _check_names(densities, loaded)
+        for file in (densities, given):
+            if file is not None:
+                file.check_names(node.name for network in loaded for node in network.layers)
+        chosen = Choices(device, objective, residents, densities, given)
         each = {}
         for network in loaded:
             own = [chosen.of(node) for node in chosen_layers(network, layer)]
@@ -143,66 +107,6 @@ def run(
     )
 
 
-class _Choices:
-    """What is chosen for the layers of a device; those that differ in name only are chosen once."""
-
-    def __init__(
-        self,
-        device: Accelerator,
-        objective: str,
-        residents: tuple[Resident, ...],
-        densities: Densities | None,
-    ) -> None:
-        self.device, self.objective, self.residents = device, objective, residents
-        self.densities = densities.layers if densities else {}
-        self._known = dict[tuple[Layer, Memory], Choice]()
-
-    def of(self, node: Node) -> LayerRun:
-        """How a layer runs; raises TooLittleSram where it cannot."""
-        layer = node.layer
-        assert layer is not None
-        plain = replace(layer, name="")
-        try:
-            memory = memory_of(self.device, plain, self.densities.get(node.name))
-            if (plain, memory) not in self._known:
-                self._known[plain, memory] = self._choose(node.name, plain, memory)
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{self.device.path}: {node.name}: {error}") from None
-        choice = self._known[plain, memory]
-        if choice.schedule is not None and isinstance(layer, Conv):
-            choice = replace(choice, schedule=replace(choice.schedule, layer=layer))
-        return LayerRun(layer, choice, memory)
-
-    def _choose(self, name: str, layer: Layer, memory: Memory) -> Choice:
-        machine = replace(machine_of(self.device), memory=memory)
-        has_macs = isinstance(layer, Conv) and layer.has_weights
-        found = [] if has_macs else [passes(layer, machine)]
-        wanted: dict[str, Any] = {"objective": self.objective, "residents": self.residents}
-        if isinstance(layer, Conv):
-            found.append(best_candidate(layer, machine, **wanted))
-        fitting = [LayerRun(layer, choice, memory) for choice in found if choice is not None]
-        if not fitting:
-            where = name, layer, self.device, machine, self.residents
-            raise TooLittleSram(_misfit(*where))
-        best = min(fitting, key=lambda run: _rank(run, self.objective))
-        _check(best)
-        return best.choice
-
-
-def machine_of(accelerator: Accelerator) -> Machine:
-    """What decides a layer's time on an accelerator."""
-    return Machine(
-        pe=accelerator.pe,
-        sram_bytes=accelerator.sram_bytes,
-        rates=accelerator.sram_rates,
-        cycles_per_bit=accelerator.cycles_per_byte / 8,
-        latency_cycles=accelerator.latency_cycles,
-        buffering=cast(Buffering, accelerator.buffering),
-    )
-
-
 def _devices(
     given: Sequence[str | Path | Accelerator], sram: int | None
 ) -> tuple[Accelerator, ...]:
@@ -218,76 +122,12 @@ def _devices(
     return tuple(each if sram is None else replace(each, sram_bytes=sram) for each in found)
 
 
-def _check_names(densities: Densities | None, networks: tuple[Network, ...]) -> None:
-    """Raise InputError for a density of a layer that no network has."""
-    known = {node.name for network in networks for node in network.layers}
-    for name in densities.layers if densities else ():
-        if name not in known:
-            wrong = f"no layer with a row is named so; {suggest(name, known)}"
-            raise cast(Densities, densities).document.fault(("layers", name), wrong)
-
-
-def _rank(run: LayerRun, objective: str) -> tuple[int, ...]:
-    choice, moved = run.choice, sum(run.dram_bytes)
-    first = (choice.total_cycles, moved) if objective == "cycles" else (moved, choice.total_cycles)
-    return *first, choice.sram_bytes, choice.tiles
-
-
-def _check(run: LayerRun) -> None:
-    """Conservation: all MACs, each used word read, each output written; RuntimeError if not."""
-    choice, layer = run.choice, run.layer
-    if choice.schedule is not None:
-        conserve(choice.schedule)
-    weights, inputs, outputs, read, written = choice.traffic
-    least = layer.words
-    if weights < least[0] or inputs < least[1] or outputs != least[2] or read != written:
-        raise RuntimeError(f"{layer.name}: {choice.traffic} words move, {least} are to be moved")
-    if choice.total_cycles < max(choice.compute_cycles, choice.dram_cycles):
-        raise RuntimeError(f"{layer.name}: {choice.total_cycles} cycles are fewer than its parts'")
-    if run.dram_burst_bytes < sum(run.dram_bytes) or not 0 < run.dram_efficiency_x <= 1:
-        raise RuntimeError(f"{layer.name}: bursts of {run.dram_burst_bytes} bytes hold too little")
-
-
-def _misfit(
-    name: str,
-    layer: Layer,
-    device: Accelerator,
-    machine: Machine,
-    residents: tuple[Resident, ...],
-) -> str:
-    """Which operand finds no place, what it needs, and the smallest SRAM that would do."""
-    if isinstance(layer, Conv):
-        least = best_candidate(layer, machine, objective="space", residents=residents)
-        assert least is not None
-    else:
-        least = least_passing(layer, machine)
-    sizes, held = machine.capacities(), least.held_bits
-    needs = [-(-bits // 8) for bits in held]
-    if sizes[1] < 0:
-        at = held.index(max(held))
-        has = f"all operands share {sizes[0] // 8:,}"
-        right = f"{_size(sum(needs))} of SRAM would do"
-    else:
-        at = max(range(3), key=lambda operand: held[operand] - sizes[operand])
-        has = f"their buffer has {sizes[at] // 8:,}"
-        room = [max(need, size // 8) for need, size in zip(needs, sizes, strict=True)]
-        each = (f"{operand} {_size(size)}" for operand, size in zip(OPERANDS, room, strict=True))
-        right = f"{', '.join(each)} would do"
-    return (
-        f"{name} does not fit {device.name}: {OPERANDS[at]} need {needs[at]:,} bytes, "
-        f"{has}; {right}"
-    )
-
-
-def _size(count: int) -> str:
-    return f"{format_bytes(count)} ({count:,} bytes)" if count > 1023 else f"{count:,} bytes"
-
-
 def _row(network: Network, node: Node, found: LayerRun, device: Accelerator) -> Row:
     """What a row says of a layer."""
     layer, choice = found.layer, found.choice
     schedule, least = choice.schedule, operand_bytes(layer.words, layer.widths)
     read, written = found.dram_bytes
+    energy = layer_energy_pj(found, device)
     names = ("weights_read", "inputs_read", "outputs_write", "psums_read", "psums_write")
     return {
         "network": network.name,
@@ -305,9 +145,10 @@ def _row(network: Network, node: Node, found: LayerRun, device: Accelerator) -> 
             layer.macs, read + written, choice.compute_cycles, choice.dram_cycles,
             choice.total_cycles, device,
         ),
-        "energy_pj": "",
+        "energy_pj": "" if energy is None else round(energy, 1),
         **{f"{name}_words": words for name, words in zip(names, choice.traffic, strict=True)},
         "order": schedule.order_text if schedule else "",
+        "passes": str(choice.passes or ""),
         "tiles": choice.tiles,
         "blocks": choice.blocks,
         "compulsory_bytes": least,
@@ -346,6 +187,8 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
     slowest = max(rows, key=lambda row: int(row["total_cycles"]))
     cycles, bursts = total("total_cycles"), total("dram_burst_bytes")
     streamed = sum(int(row["dram_burst_bytes"]) / float(row["dram_efficiency_x"]) for row in rows)
+    cycles, table = total("total_cycles"), device.energy
+    area = table.sram_mm2(device.sram_total_bytes) if table else None
     return {
         "sram_bytes": largest["sram_bytes"],
         "largest_layer": largest["layer"],
@@ -363,6 +206,8 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
             device,
         ),
         "seconds": cycles / device.clock_hz,
+        "energy_pj": round(sum(float(row["energy_pj"]) for row in rows), 1) if table else "",
+        "sram_mm2": round(area, 4) if area else "",
         "slowest_layer": slowest["layer"],
     }  # fmt: skip
 

@@ -9,10 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from accelsim.choosing import machine_of
 from accelsim.dataflow.schedule import RESIDENTS, Resident
 from accelsim.hardware.accelerator import Accelerator, DramChannel, load_accelerator
+from accelsim.hardware.format import RowStationaryArray
 from accelsim.results import Result, Row
-from accelsim.runs import machine_of
 from accelsim.simulate import chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.timing.candidates import Machine, best_candidate
@@ -54,6 +55,9 @@ def stall_free_sram(
     one block waits for its fill only. Raises InputError for a fault of files or arguments.
     """
     device = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
+    if isinstance(device.pe, RowStationaryArray):
+        wrong = "a row stationary array's SRAM is banks beside passes, not searched for its least"
+        raise InputError(f"{device.path}: {wrong}; `run --sram SIZE` shows what one size does")
     device = with_dram(device, at, latency_ns)
     loaded = load_each(
         networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,

@@ -8,12 +8,14 @@ from itertools import islice
 
 import numpy as np
 
+from accelsim.choosing import LayerRun, machine_of
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.results import Result, Row
-from accelsim.runs import LayerRun, RunResult, machine_of
+from accelsim.runs import RunResult
 from accelsim.spec import InputError
 from accelsim.timing.block_list import block_list
 from accelsim.timing.memory import PARTS
+from accelsim.timing.passes_search import laid_out
 from accelsim.timing.passing import chunk_list, chunk_words
 from accelsim.timing.pipeline import Timeline, timeline
 
@@ -69,7 +71,8 @@ def layer_timeline(
     else:
         assert run.schedule is not None
         try:
-            blocks = block_list(run.schedule, machine.pe, machine.rates, machine.memory)
+            array = laid_out(machine.pe, run.choice)
+            blocks = block_list(run.schedule, array, machine.rates, machine.memory)
         except ValueError as error:
             raise InputError(f"{name} has too many blocks to list: {error}") from None
         loads, stores = blocks.channel_load_bits, blocks.channel_store_bits

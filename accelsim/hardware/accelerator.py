@@ -13,6 +13,7 @@ from pathlib import Path
 
 from accelsim.hardware.compression import Compression
 from accelsim.hardware.dram import DEFAULT_MAPPING, DRAM_TABLES, DramDevice, load_dram_device
+from accelsim.hardware.energy import EnergyTable
 from accelsim.hardware.format import (
     MAX_PES,
     AcceleratorFile,
@@ -20,9 +21,10 @@ from accelsim.hardware.format import (
     OperandBytes,
     OperandRates,
     PeArray,
+    RowStationaryArray,
 )
 from accelsim.spec import Document, find_shipped, parse, read, shipped_names
-from accelsim.units import format_bytes, format_count, parse_choice
+from accelsim.units import format_bytes, format_count, parse_choice, quote
 from accelsim.workload.format import BitWidths
 
 
@@ -67,6 +69,7 @@ class Accelerator:
     buffering: str
     word_bits: BitWidths | None
     compression: Compression | None = None
+    energy: EnergyTable | None = None
 
     @property
     def sram_total_bytes(self) -> int:
@@ -75,6 +78,14 @@ class Accelerator:
             return self.sram_bytes
         each = self.sram_bytes
         return each.weights + each.inputs + each.outputs
+
+    @property
+    def sram_sizes_bytes(self) -> tuple[int, int, int]:
+        """Bytes of the SRAM of weights, inputs, outputs: the same one where it is shared."""
+        if isinstance(self.sram_bytes, int):
+            return self.sram_bytes, self.sram_bytes, self.sram_bytes
+        each = self.sram_bytes
+        return each.weights, each.inputs, each.outputs
 
     @property
     def local_total_bytes(self) -> int:
@@ -110,6 +121,8 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     if file.pe.pes > MAX_PES:
         wrong = f"{file.pe.pes} PEs are too many; at most {MAX_PES} are allowed"
         raise document.fault(("pe",), wrong)
+    if isinstance(file.pe, RowStationaryArray):
+        _check_buffer(document, file, file.pe)
     return Accelerator(
         name=file.name,
         source=file.source,
@@ -123,6 +136,7 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
         buffering=file.buffering,
         word_bits=file.word_bits,
         compression=file.compression,
+        energy=file.energy,
     )
 
 
@@ -166,6 +180,22 @@ def dram_text(accelerator: Accelerator) -> str:
         return f"DRAM at its peak whenever it streams{bursts} (efficiency 1, no device is given)"
     device = f"{channel.device.name} with {channel.mapping}"
     return f"DRAM {device}, tensors {channel.layout}{bursts}"
+
+
+def _check_buffer(document: Document, file: AcceleratorFile, pe: RowStationaryArray) -> None:
+    """Raise InputError where a row stationary array's SRAM is not one, or leaves no bank."""
+    if not isinstance(file.sram_bytes, int):
+        wrong = "a buffer per operand; row_stationary shares its banks, write one size"
+        raise document.fault(("sram_bytes",), wrong)
+    least = pe.weights_buffer_bytes + 2 * pe.bank_bytes
+    if file.sram_bytes < least:
+        wrong = (
+            f"{file.sram_bytes} bytes leave no bank each for inputs and psums beside the weights"
+        )
+        raise document.fault(("sram_bytes",), f"{wrong}; {least} or more do")
+    if file.buffering != "single":
+        wrong = f"{quote(file.buffering)} has no place in the banks of row_stationary; write single"
+        raise document.fault(("buffering",), wrong)
 
 
 def is_accelerator(path: str | Path) -> bool:

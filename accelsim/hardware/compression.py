@@ -18,6 +18,7 @@ Bitmap: direct indexing in Zhang et al., Cambricon-X, MICRO 2016.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from accelsim.spec import Document, Model, parse, read
-from accelsim.units import describe, parse_choice, parse_share
+from accelsim.units import describe, parse_choice, parse_share, suggest
 from accelsim.workload.format import Name, Text, json_form
 
 CODINGS = ("rlc", "bitmap")
@@ -126,6 +127,14 @@ class Densities:
 
     document: Document
     layers: dict[str, LayerDensity]
+
+    def check_names(self, known: Iterable[str]) -> None:
+        """Raise InputError for a layer that no network has."""
+        names = set(known)
+        for name in self.layers:
+            if name not in names:
+                wrong = f"no layer with a row is named so; {suggest(name, names)}"
+                raise self.document.fault(("layers", name), wrong)
 
 
 def load_densities(path: str | Path) -> Densities:

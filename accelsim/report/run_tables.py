@@ -98,6 +98,8 @@ def run_assumptions(result: RunResult) -> str:
         compression_text(device.compression, bool(result.meta["densities"])) for device in devices
     }
     parts += sorted(codes - {""})
+    if any(device.energy is None for device in devices):
+        parts.append("no energy where no table is given")
     return f"Counted with convention exact, {', '.join(parts)}."
 
 
@@ -131,6 +133,13 @@ def _answer(result: RunResult) -> list[str]:
         )
     size = format_bytes(int(found["sram_bytes"]))
     has = format_bytes(device.sram_total_bytes)
+    if found["energy_pj"] != "":
+        area = f"; its SRAM covers {found['sram_mm2']:.3g} mm2" if found["sram_mm2"] else ""
+        each = float(found["energy_pj"]) / found["macs"] if found["macs"] else 0
+        lines.append(
+            f"It costs {float(found['energy_pj']) / 1e9:,.3f} mJ, {each:.2f} pJ a MAC, by "
+            f"{device.name}'s energy table{area}."
+        )
     local = found["pe_local_bytes"]
     beside = f"; the PEs hold {format_bytes(local)} beside it" if local else ""
     lines.append(f"SRAM holds at most {size} of {has} ({found['largest_layer']}){beside}.")

@@ -30,7 +30,7 @@ from accelsim.dataflow.schedule import (
     Order,
     Schedule,
 )
-from accelsim.hardware.format import OperandRates, PeArray, SpatialArray
+from accelsim.hardware.format import BlockArray, OperandRates, SystolicArray
 from accelsim.timing import memory as dram
 from accelsim.timing.memory import (
     Memory,
@@ -42,6 +42,7 @@ from accelsim.timing.memory import (
     weights_axes,
 )
 from accelsim.timing.pe_array import STREAMS, block_cycles, folds
+from accelsim.timing.row_stationary import LaidOut
 from accelsim.timing.tile_axis import AXES, NDBool, Steps, Tile, TileAxis
 from accelsim.workload.layer import Int64, Widths
 
@@ -81,18 +82,6 @@ class BlockList:
         return np.asarray(self.costs[:, OUTPUTS:, 1].sum(axis=1))
 
     @property
-    def load_bits(self) -> Int64:
-        """Bits that each block loads, (blocks,)."""
-        widths = (self.widths.weights, self.widths.inputs, self.widths.psums)
-        return self.words[:, :OUTPUTS] @ np.array(widths, dtype=np.int64)
-
-    @property
-    def store_bits(self) -> Int64:
-        """Bits that each block stores, (blocks,)."""
-        widths = (self.widths.outputs, self.widths.psums)
-        return self.words[:, OUTPUTS:] @ np.array(widths, dtype=np.int64)
-
-    @property
     def load_bytes(self) -> Int64:
         """Bytes that each block loads, (blocks,)."""
         widths = self.widths
@@ -115,7 +104,7 @@ class BlockList:
 
 def block_list(
     schedule: Schedule,
-    pe: PeArray,
+    pe: BlockArray | LaidOut,
     rates: int | OperandRates | None = None,
     memory: Memory | None = None,
 ) -> BlockList:
@@ -156,7 +145,11 @@ class _PartBlocks:
     """The blocks of one part of one group."""
 
     def __init__(
-        self, schedule: Schedule, pe: PeArray, rates: int | OperandRates | None, memory: Memory
+        self,
+        schedule: Schedule,
+        pe: BlockArray | LaidOut,
+        rates: int | OperandRates | None,
+        memory: Memory,
     ) -> None:
         self.schedule, self.pe, self.rates, self.memory = schedule, pe, rates, memory
         self.axes = [TileAxis(schedule, number) for number in range(len(AXES))]
@@ -315,7 +308,7 @@ class _PartBlocks:
         kinds, kind = np.unique(extents, axis=1, return_inverse=True)
         known = np.array([self._kind(tuple(each)) for each in kinds.T.tolist()]).reshape(-1, 3)
         whole, streamed, one_fold = known[kind.ravel()].T
-        if isinstance(self.pe, SpatialArray):
+        if not isinstance(self.pe, SystolicArray):
             return arranged, whole
         still = [at for at, dim in enumerate("NKCPQRS") if dim not in STREAMS[self.pe.dataflow]]
         same = (begins[still, 1:] == begins[still, :-1]).all(axis=0)
@@ -327,7 +320,7 @@ class _PartBlocks:
         """Cycles of a block of these extents, those as a stream goes on, whether it is one fold."""
         if extents not in self._cycles:
             block, layer, pe = Block(*extents), self.schedule.layer, self.pe
-            one = isinstance(pe, SpatialArray) or folds(pe, block) == 1
+            one = not isinstance(pe, SystolicArray) or folds(pe, block) == 1
             self._cycles[extents] = (
                 block_cycles(pe, layer, block, self.rates),
                 block_cycles(pe, layer, block, self.rates, continues=True),

@@ -40,15 +40,18 @@ from accelsim.dataflow.tile_traffic import Traffic
 from accelsim.hardware.dram import SLOWDOWN_ONE
 from accelsim.hardware.format import (
     LAYOUTS,
+    BlockArray,
     OperandBytes,
     OperandRates,
     PeArray,
+    RowStationaryArray,
     SpatialArray,
 )
 from accelsim.timing import candidate_kernels as kernel
 from accelsim.timing.axis_pieces import count_pieces, count_steps
 from accelsim.timing.memory import OUTPUTS, PARTS, Memory, plain_memory, stream_cost
 from accelsim.timing.pe_array import lanes, window_reads
+from accelsim.timing.row_stationary import Passes
 from accelsim.workload.layer import Axis, Conv, Int64, Widths
 
 OBJECTIVES = ("cycles", "traffic")
@@ -95,7 +98,8 @@ class Choice:
     `held_bits` are those of weights, inputs, outputs: at the peak where SRAM is shared, each
     operand's own most where it is not. `idle_cycles` are those in which the array waits for other
     than a tile's first block. Of words that pass through `in_chunks` (see `passing`) the
-    blocks are chunks; `schedule` is a pool's, and None where there is none to be had.
+    blocks are chunks; `schedule` is a pool's, and None where there is none to be had. `passes` are
+    a row stationary array's mapping.
     """
 
     schedule: Schedule | None
@@ -111,6 +115,7 @@ class Choice:
     in_chunks: bool = False
     burst_parts: int = 0
     peak_bits: int = 0
+    passes: Passes | None = None
 
     @property
     def sram_bytes(self) -> int:
@@ -136,9 +141,12 @@ def best_candidate(
     what a spatial array unrolls.
     Raises ValueError where cycles would not fit 62 bits.
     """
+    pe = machine.pe
+    if isinstance(pe, RowStationaryArray):
+        raise ValueError("a row stationary array runs passes alone; see `passes_search`")
     group = layer.group()
     numbers = _layer_numbers(layer, machine.memory_of(layer.widths))
-    array = _machine_numbers(layer, machine, objective)
+    array = _machine_numbers(layer, machine, pe, objective)
     macs = math.prod(group.dims.values()) * layer.groups
     bits = machine.memory_of(layer.widths).most_bits
     largest = sum(group.words) * bits * machine.cycles_per_bit.numerator  # of one transfer
@@ -147,9 +155,9 @@ def best_candidate(
     all_parts = 4 * macs * bits * PARTS  # a weight, an input, a psum both ways for each
     if max(largest, blocks, parts, all_parts) > _MOST:
         raise ValueError("cycles beyond 2**62; give rounder rates, or less to do")
-    step = _steps(machine.pe)
+    step = _steps(pe)
     if objective in ("once", "stall_free"):
-        full = _filling(machine.pe, group)
+        full = _filling(pe, group)
         splits = {
             dim: tuple(
                 begins for begins in even_splits(extent, 1)
@@ -160,9 +168,7 @@ def best_candidate(
     else:
         splits = {dim: sizes_of(extent, step[dim]) for dim, extent in group.dims.items()}
     sizes = tuple(_sizes(group.dims[dim], splits[dim]) for dim in "NKCPQ")
-    reads = (
-        machine.pe if machine.rates is not None and isinstance(machine.pe, SpatialArray) else None
-    )
+    reads = pe if machine.rates is not None and isinstance(pe, SpatialArray) else None
     rows = _pieces(group.rows, splits["P"], reads, "PR")
     cols = _pieces(group.cols, splits["Q"], reads, "QS")
     steps = _blocks_of_rows(group.rows, splits["P"], reads)
@@ -261,7 +267,7 @@ def _sizes(extent: int, splits: tuple[tuple[int, ...], ...]) -> Int64:
     return np.array(rows, dtype=np.int64)
 
 
-def _steps(pe: PeArray) -> dict[str, int]:
+def _steps(pe: BlockArray) -> dict[str, int]:
     """How much of each dim the array takes at once."""
     if isinstance(pe, SpatialArray):
         return pe.unroll.model_dump()
@@ -270,7 +276,7 @@ def _steps(pe: PeArray) -> dict[str, int]:
     return step | sides[pe.dataflow]
 
 
-def _filling(pe: PeArray, group: Conv) -> dict[str, int]:
+def _filling(pe: BlockArray, group: Conv) -> dict[str, int]:
     """How much of each dim fills the array."""
     step = _steps(pe)
     if isinstance(pe, SpatialArray):
@@ -338,8 +344,8 @@ def _layer_numbers(layer: Conv, memory: Memory) -> Int64:
     )  # fmt: skip
 
 
-def _machine_numbers(layer: Conv, machine: Machine, objective: str) -> Int64:
-    pe, rates = machine.pe, machine.rates
+def _machine_numbers(layer: Conv, machine: Machine, pe: BlockArray, objective: str) -> Int64:
+    rates = machine.rates
     if isinstance(pe, SpatialArray):
         array = [0, 0, 0, 0, *pe.unroll.model_dump().values()]
     else:

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from agree.test_pipeline_simpy import Machine
 
-from accelsim.runs import machine_of, run
+from accelsim.choosing import machine_of
+from accelsim.runs import run
 from accelsim.timing.block_list import block_list
 from accelsim.timing.passing import chunk_list
 

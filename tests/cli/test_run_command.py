@@ -54,7 +54,10 @@ def test_too_little_sram_exits_3(capsys):
         (["run", "alexnet"], "-a/--accelerator is missing"),
         (["run", "-a", "tpu_v1"], "name networks, or --all"),
         (["run", "alexnet", "-a", "tpu"], "did you mean tpu_v1"),
-        (["run", "alexnet", "-a", "tpu_v1", "--objective", "time"], "known are cycles, traffic"),
+        (
+            ["run", "alexnet", "-a", "tpu_v1", "--objective", "time"],
+            "known are cycles, edp, energy, traffic",
+        ),
         (["run", "alexnet", "-a", "tpu_v1", "--sram", "3KB"], "ambiguous"),
         (["run", "alexnet", "-a", "tpu_v1", "--first", "3"], "--first is for --trace and --gantt"),
     ],

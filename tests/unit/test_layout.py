@@ -23,6 +23,7 @@ ROWS = [
     ["crosslayer"],
     ["training"],
     ["simulate"],
+    ["choosing"],
     [
         "claims",
         "staircase",
