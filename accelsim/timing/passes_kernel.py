@@ -23,7 +23,11 @@ EXPOSED, CYCLES_PER_BIT, HOP_W, HOP_I, HOP_O, PJ_W, PJ_I, PJ_O, PJ_DRAM = range(
 STORED_W, STORED_I, STORED_O = 9, 10, 11
 # places in a strip
 E, SETS, WINDOW, WHOLE, LAST_E, LAST_WINDOW, WINDOWS, USED_ROWS, TAPS, COUNT = range(10)
-CYCLES, TRAFFIC, ENERGY, TILES = range(4)
+# measures of a mapping; PADDED is TRAFFIC with whole boxes of inputs, BUFFER the words of inputs
+# and psums between SRAM and PEs
+CYCLES, TRAFFIC, ENERGY, PADDED, BUFFER = range(5)
+MEASURES = 5
+FULL, HALVES, EVERY = range(3)
 
 
 @njit(cache=True)
@@ -76,8 +80,9 @@ def _measure(layer, array, rates, strip, m, n, kb, cb, r, t, found):  # type: ig
     cycles = _cycles(layer, array, rates, strip, m, n, kb, cb, r, t)
     found[CYCLES] = cycles + bits * rates[CYCLES_PER_BIT] + array[LATENCY] * (passes + 1)
     found[TRAFFIC] = bits
-    found[TILES] = float(strip[COUNT]) * n_count * m_count
+    found[PADDED] = _padded(layer, rates, strip, m, n)
     boxes = float(layer[N]) * layer[C] * strip[WINDOWS] * layer[WINDOW_COLS] * k_count
+    found[BUFFER] = boxes + 2.0 * outputs * c_count
     rest = layer[C] % cb
     last_down = layer[R] * min(r, rest) - 1 if rest else 0
     lines = float(layer[N]) * layer[C] * layer[R] * rows * layer[WINDOW_COLS]
@@ -93,6 +98,15 @@ def _measure(layer, array, rates, strip, m, n, kb, cb, r, t, found):  # type: ig
 
 
 @njit(cache=True)
+def _padded(layer, rates, strip, m, n):  # type: ignore[no-untyped-def]
+    """Bits across the chip edge if padding is fetched as well: no pass changes them."""
+    weights = layer[K] * layer[C] * strip[TAPS] * layer[USED_TAPS] * -(-layer[N] // n)
+    inputs = layer[N] * layer[C] * strip[WINDOWS] * layer[WINDOW_COLS] * -(-layer[K] // m)
+    outputs = layer[N] * layer[K] * (strip[E] * strip[WHOLE] + strip[LAST_E]) * layer[Q]
+    return rates[STORED_W] * weights + rates[STORED_I] * inputs + rates[STORED_O] * outputs
+
+
+@njit(cache=True)
 def _better(found, best, order):  # type: ignore[no-untyped-def]
     for at in order:
         if found[at] != best[at]:
@@ -101,19 +115,21 @@ def _better(found, best, order):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def search(layer, array, rates, strips, ks, ns, whole, full, order):  # type: ignore[no-untyped-def]
+def search(layer, array, rates, strips, ks, ns, whole, depth, order):  # type: ignore[no-untyped-def]
     """The best mapping by the measures in `order`, as (m, n, e, p, q, r, t); m is 0 if none fits.
 
-    ks, ns: sizes to cut filters and images into. whole: passes divide m; full: as many sets as fit.
+    ks, ns: sizes to cut filters and images into. whole: passes divide m. depth: how many sets r are
+    tried: as many as fit (FULL), halves of that, or EVERY number, q·r then a divisor of C.
     """
-    chosen, best, found = np.zeros(7, np.int64), np.full(4, np.inf), np.empty(4)
+    chosen, best, found = np.zeros(7, np.int64), np.full(MEASURES, np.inf), np.empty(MEASURES)
     for strip in strips:
         for m in ks:
             for n in ns:
                 psums = n * m * strip[E] * layer[Q] * layer[WIDTH_P]
                 room = array[BANKS] - -(-psums // array[BANK_BITS])
-                tiles = strip[COUNT] * -(-layer[K] // m) * -(-layer[N] // n)
-                if room < 1 or (order[0] == TILES and tiles > best[TILES]):
+                if room < 1:
+                    continue
+                if order[0] == PADDED and _padded(layer, rates, strip, m, n) > best[PADDED]:
                     continue
                 for kb in ks:
                     if kb > m or (whole and m % kb):
@@ -134,9 +150,11 @@ def search(layer, array, rates, strips, ks, ns, whole, full, order):  # type: ig
                                     or -(-box // array[BANK_BITS]) > room
                                 ):
                                     break
+                                if depth == EVERY and layer[C] % (q * r):
+                                    continue
                                 _measure(layer, array, rates, strip, m, n, kb, cb, r, t, found)
                                 if _better(found, best, order):
                                     best[:] = found
                                     chosen[:] = (m, n, strip[E], p, q, r, t)
-                            r = 0 if full else r // 2
+                            r = 0 if depth == FULL else r // 2 if depth == HALVES else r - 1
     return chosen

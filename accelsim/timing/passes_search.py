@@ -8,11 +8,16 @@ batch, e one of those of the output rows, r and t as many sets as the array hold
     traffic   least traffic, then least energy, then fewest cycles
     energy    least energy, then least traffic, then fewest cycles
 
-energy by the accelerator's table, else by Eyeriss's ratios. With `mapping: psums_first` those with
-the fewest tiles come before all others: the buffer holds as many psums as it can, and channels find
-what room is left; strips lie side by side only where sets cannot be stacked. That, then the least
-traffic with padding counted, gives JSSC table III but for one row (see `results/validation`). What
-is reported of the one taken is exact: its blocks on the timeline, the words that replay counts.
+energy by the accelerator's table, else by Eyeriss's ratios. With `mapping: traffic_first` it is as
+Eyeriss's table III was made, so far as that tells: passes are equal parts (p·t of m, q·r of the
+channels, any r and t), and of these count
+
+    1. least traffic, the padding of the boxes counted (the table's H, W are padded)
+    2. least words between the buffer and the PEs, inputs and psums
+    3. what is asked for, as above
+
+1 and 2 alone give all five rows of table III exactly, each as the only one (`results/validation`).
+What is reported of the one taken is exact: its blocks on the timeline, the words replay counts.
 """
 
 from __future__ import annotations
@@ -96,10 +101,11 @@ def best_passes(
         _array(machine, pe),
         _rates(machine, pe, prices, layer.widths),
     )
-    first = (kernel.TILES,) if pe.mapping == "psums_first" else ()
+    rule = pe.mapping == "traffic_first"
+    first = (kernel.PADDED, kernel.BUFFER) if rule else ()
     order = np.array([*first, *_ORDERS[objective]], dtype=np.int64)
-    for full in (True, False):
-        found = kernel.search(numbers, array, rates, strips, ks, ns, whole, full, order)
+    for depth in (kernel.EVERY,) if rule else (kernel.FULL, kernel.HALVES):
+        found = kernel.search(numbers, array, rates, strips, ks, ns, whole, depth, order)
         if found[0]:
             m, n, e, p, q, r, t = (int(value) for value in found)
             return run_passes(layer, machine, Passes(m, n, e, p, q, r, t))
@@ -176,8 +182,7 @@ def _strips(axis: Axis, pe: RowStationaryArray) -> Int64:
     for begins in even_splits(axis.outputs, 1):
         e = _first(begins, axis.outputs)
         sets = sets_that_fit(pe, axis.taps, e)
-        narrow = e < axis.outputs and 2 * e <= pe.cols and 2 * axis.taps <= pe.rows
-        if not sets or (narrow and pe.mapping == "psums_first"):
+        if not sets:
             continue
         last = axis.outputs % e
         ends = window(axis, e, axis.taps), window(axis, last, axis.taps) if last else 0

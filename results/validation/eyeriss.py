@@ -1,4 +1,4 @@
-"""Hold the model against the Eyeriss chip, layer by layer; writes eyeriss.csv and eyeriss.md here.
+"""Hold the model against the Eyeriss chip, layer by layer; writes eyeriss.csv, .md and .png here.
 
 python results/validation/eyeriss.py
 """
@@ -10,7 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+from matplotlib.figure import Figure
+
 from accelsim.choosing import LayerRun, machine_of
+from accelsim.report.plots import BLUE, GREY, ORANGE, STYLE, save
 from accelsim.runs import RunResult, run
 from accelsim.timing.events import count_events
 from accelsim.timing.row_stationary import LaidOut, active_pes, buffer_bytes, pass_cycles
@@ -19,13 +23,7 @@ from accelsim.workload.layer import Conv
 HERE = Path(__file__).parent
 CHIP = json.loads((HERE.parents[1] / "tests" / "data" / "eyeriss_alexnet.json").read_text())
 PASSES = HERE / "eyeriss_alexnet_passes.yaml"
-LEVEL_BITS = 64 / 3
-"""Of a non-zero value: three pairs of a 5-bit run of zeros and 16 bits, and a flag, in 64 bits."""
-
-
-def coded_bytes(words: int, zeros_pct: float) -> float:
-    """Bytes of 16-bit words with so many zeros under the chip's run-length coding."""
-    return words * (1 - zeros_pct / 100) * LEVEL_BITS / 8
+DENSITIES = HERE / "eyeriss_alexnet_densities.yaml"
 
 
 def figures(layer: LayerRun, found: RunResult) -> dict[str, Any]:
@@ -48,41 +46,39 @@ def figures(layer: LayerRun, found: RunResult) -> dict[str, Any]:
         "bound": "buses" if whole > 1.1 * work else "PEs",
         "processing_ms": 1e3 * choice.compute_cycles / device.clock_hz,
         "buffer_mb": 2 * words / 1e6,
-        "dram_raw_mb": sum(layer.dram_bytes) / 1e6,
+        "dram_mb": sum(layer.dram_bytes) / 1e6,
     }
 
 
-def dram_mb(layer: LayerRun, zeros_pct: float | None, next_zeros_pct: float) -> float:
-    """MB with outputs coded, and inputs too unless they are the picture's (None)."""
-    weights, inputs, outputs, _, _ = layer.choice.traffic
-    read = 2.0 * inputs if zeros_pct is None else coded_bytes(inputs, zeros_pct)
-    return (2.0 * weights + read + coded_bytes(outputs, next_zeros_pct)) / 1e6
-
-
 def alexnet() -> list[dict[str, Any]]:
-    """AlexNet with the chip's own mapping; CONV5's outputs with the zeros of its inputs."""
-    found = run("alexnet_caffe", "eyeriss", batch=4, layer="conv*", passes=PASSES)
-    chip = CHIP["alexnet_N4"][:-1]
-    zeros = [row["ifmap_zeros_pct"] for row in chip]
-    rows = []
-    for at, (layer, own) in enumerate(zip(found.runs, chip, strict=True)):
-        coded = dram_mb(layer, zeros[at] if at else None, zeros[min(at + 1, len(zeros) - 1)])
-        rows.append({
+    """AlexNet with the chip's own mapping and zeros."""
+    given: Any = {"passes": PASSES, "density": DENSITIES}
+    found = run("alexnet_caffe", "eyeriss", batch=4, layer="conv*", **given)
+    return [
+        {
             "network": "AlexNet", "layer": own["layer"], **figures(layer, found),
-            "dram_mb": coded, "chip_active_pes": own["active_PEs"],
+            "chip_active_pes": own["active_PEs"],
             "chip_processing_ms": own["processing_latency_ms"],
             "chip_buffer_mb": own["global_buffer_MB"], "chip_dram_mb": own["dram_MB"],
-        })  # fmt: skip
-    return rows
+        }
+        for layer, own in zip(found.runs, CHIP["alexnet_N4"], strict=False)
+    ]  # fmt: skip
 
 
 def vgg16() -> list[dict[str, Any]]:
-    """VGG-16 as `accelsim run vgg16 -a eyeriss --batch 3` has it, mapping and all."""
+    """VGG-16 as `accelsim run vgg16 -a eyeriss --batch 3` has it, mapping and all.
+
+    Beside it the time with `--objective energy`.
+    """
     found = run("vgg16", "eyeriss", batch=3, layer="conv*")
+    frugal = run("vgg16", "eyeriss", batch=3, layer="conv*", objective="energy")
     return [
-        {"network": "VGG-16", "layer": row["layer"], **figures(layer, found)}
-        for row, layer in zip(found.rows(), found.runs, strict=True)
-    ]
+        {
+            "network": "VGG-16", "layer": row["layer"], **figures(layer, found),
+            "energy_processing_ms": figures(other, frugal)["processing_ms"],
+        }
+        for row, layer, other in zip(found.rows(), found.runs, frugal.runs, strict=True)
+    ]  # fmt: skip
 
 
 def text(value: Any) -> str:
@@ -123,22 +119,48 @@ def report(chip: list[dict[str, Any]], predicted: list[dict[str, Any]]) -> str:
     heads = ["layer", "mapping (given)", "PEs, model / chip", "inputs KiB", "psums KiB"]
     for name in ("ms", "buffer MB", "DRAM MB"):
         heads += [f"{name}, chip", "model", "error"]
-    names = ("layer", "mapping", "active_pes", "bound", "processing_ms", "buffer_mb", "dram_raw_mb")
+    names = ("layer", "mapping", "active_pes", "bound", "processing_ms", "buffer_mb", "dram_mb",
+             "energy_processing_ms")  # fmt: skip
     vgg = [[row[name] for name in names] for row in predicted]
     vgg.append(["sum", "", "", "", *(sum(row[name] for row in predicted) for name in names[4:])])
     page = (HERE / "eyeriss_page.md").read_text()
     return page.format(
         alexnet=table(heads, against),
         vgg16=table(["layer", "mapping (chosen)", "PEs", "bound by", "processing ms", "buffer MB",
-                     "DRAM MB, not coded"], vgg),
+                     "DRAM MB, not coded", "ms, --objective energy"], vgg),
     )  # fmt: skip
+
+
+def picture(chip: list[dict[str, Any]], predicted: list[dict[str, Any]]) -> Figure:
+    """Milliseconds a layer: chip and model, then what is predicted by either objective."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 2.4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.8))
+        sides = (
+            (left, chip, "chip_processing_ms", "processing_ms", ("chip", "model")),
+            (right, predicted, "processing_ms", "energy_processing_ms",
+             ("model, ties to fewest cycles", "ties to least energy")),
+        )  # fmt: skip
+        for axes, rows, first, second, labels in sides:
+            for shift, name, label, colour in (
+                (-0.2, first, labels[0], BLUE if axes is right else GREY),
+                (0.2, second, labels[1], ORANGE if axes is right else BLUE),
+            ):
+                at = [place + shift for place in range(len(rows))]
+                axes.bar(at, [row[name] for row in rows], 0.4, label=label, color=colour)
+            axes.set_xticks(range(len(rows)), [row["layer"] for row in rows], rotation=60)
+            axes.legend()
+        left.set(title="AlexNet, batch 4, mapping given", ylabel="processing ms")
+        right.set(title="VGG-16, batch 3, predicted: mapping chosen by the model")
+    return figure
 
 
 def main() -> None:
     """Write both files."""
     chip, predicted = alexnet(), vgg16()
     with open(HERE / "eyeriss.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, list(chip[0]), lineterminator="\n")
+        columns = dict.fromkeys((*chip[0], *predicted[0]))
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         for row in (*chip, *predicted):
             writer.writerow({
@@ -146,6 +168,7 @@ def main() -> None:
                 for key, value in row.items()
             })  # fmt: skip
     (HERE / "eyeriss.md").write_text(report(chip, predicted))
+    save(picture(chip, predicted), HERE / "eyeriss.png")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The DRAM tables and how far they are from the simulator that measured some of their rows.
 
-    python tests/oracle/dram_tables.py           # results/validation/dram.csv, dram.md
+    python tests/oracle/dram_tables.py           # results/validation/dram.csv, .md, .png
     python tests/oracle/dram_tables.py --tables  # the rows of all device tables, too, minutes
     python tests/oracle/dram_tables.py --tables HBM2_2000_2Gb  # those of some
 
@@ -16,8 +16,12 @@ import math
 from pathlib import Path
 from statistics import mean
 
+import matplotlib
+from matplotlib.figure import Figure
+
 from accelsim.hardware.dram import DRAM_TABLES, MAPPINGS, DramDevice, load_dram_device
 from accelsim.hardware.dram_channel import modelled_efficiency
+from accelsim.report.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save
 from accelsim.spec import find_shipped, shipped_names
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +117,7 @@ def report(table: list[dict]) -> str:
     """The errors by device and kind of row, for reading."""
     lines = [
         "# DRAM model against a cycle-accurate simulator", "",
+        "![Efficiency over the run length, and modelled against measured](dram.png)", "",
         "Points of efficiency, modelled less measured (Ramulator 2.1, see `tests/data`). No number",
         "of the model is fitted to these rows, so each run length is one left out: timings are the",
         "standards', the queues that tool's defaults. Two facts on how was measured were read off",
@@ -158,6 +163,37 @@ def interpolation(table: list[dict]) -> list[str]:
     ]
 
 
+def picture(table: list[dict]) -> Figure:
+    """Efficiency over the run length, one device: model and measurement by mapping."""
+    device = "DDR4_2400R_8Gb_x8"
+    reads = groups(table)["random or stream, reads only"]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 2.6), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
+        colours = dict(zip(MAPPINGS, (BLUE, ORANGE, GREEN), strict=True))
+        for mapping, colour in colours.items():
+            runs, _ = load_dram_device(device).tables[mapping]
+            model = [load_dram_device(device).efficiency(mapping, run) for run in runs]
+            left.plot(runs, model, color=colour, linewidth=1, label=mapping)
+            own = [row for row in reads if (row["device"], row["mapping"]) == (device, mapping)]
+            left.plot(
+                [row["run_bytes"] for row in own], [row["measured_x"] for row in own], "o",
+                color=colour, markersize=3,
+            )  # fmt: skip
+            every = [row for row in reads if row["mapping"] == mapping]
+            right.plot(
+                [row["measured_x"] for row in every], [row["modelled_x"] for row in every], "o",
+                color=colour, markersize=3,
+            )  # fmt: skip
+        left.set_xscale("log", base=2)
+        left.set(title=f"{device}: table and measured points", xlabel="contiguous run, bytes")
+        left.set(ylabel="share of the peak", ylim=(0, 1))
+        left.legend()
+        right.plot([0, 1], [0, 1], color=GREY, linewidth=0.6)
+        right.set(title="reads, three devices", xlabel="measured", ylabel="modelled")
+    return figure
+
+
 def main() -> None:
     """Write the tables, if asked, and the validation."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -173,6 +209,7 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(table)
     (FOLDER / "dram.md").write_text(report(table))
+    save(picture(table), FOLDER / "dram.png")
 
 
 if __name__ == "__main__":

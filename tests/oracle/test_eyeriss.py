@@ -78,9 +78,9 @@ def test_dram_traffic_is_the_chip_s(script):
     assert all(abs(error) < 0.15 for error in errors)
 
 
-def test_run_length_coding_by_hand(script):
-    # 300 words, a third of them zeros: 200 levels, three in 64 bits
-    assert script["coded_bytes"](300, 100 / 3) == pytest.approx(200 / 3 * 8)
+def test_the_rule_gives_the_table():
+    found = run("alexnet_caffe", "eyeriss", batch=4, layer="conv*")
+    assert [layer.choice.passes for layer in found.runs] == [mapping(row) for row in TABLE]
 
 
 def test_what_lies_there_is_what_the_script_writes(script):

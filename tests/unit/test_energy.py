@@ -105,7 +105,7 @@ def test_the_kernel_s_energy_is_that_of_the_events():
     rates = passes_search._rates(machine, machine.pe, prices_of(TABLE, WIDE, (1, 1, 1)), WIDE)
     strips = passes_search._strips(layer.rows, machine.pe)
     strip = strips[strips[:, kernel.E] == 13][0]
-    found, numbers = np.empty(4), passes_search._numbers(layer)
+    found, numbers = np.empty(kernel.MEASURES), passes_search._numbers(layer)
     array = passes_search._array(machine, machine.pe)
     kernel._measure(numbers, array, rates, strip, 12, 3, 12, 4, 2, 2, found)
     always = 5 * layer.macs  # the MAC and its four register words
