@@ -207,9 +207,14 @@ def _run_networks(given: Namespace) -> int:
         "passes",
     )  # fmt: skip
     try:
-        found = run(names, devices, **{name: getattr(given, name) for name in options})
+        found = run(
+            names, devices, leave_out=given.all,
+            **{name: getattr(given, name) for name in options},
+        )  # fmt: skip
     except TooLittleSram as error:
         return _say(f"accelsim run: {error}", 3)
+    for each in found.meta["left_out"]:
+        _say(f"left out: {each}")
     code = 0
     if given.replay:
         from accelsim.report.progress import replay_progress

@@ -13,11 +13,7 @@ from accelsim.dataflow.tile_traffic import tile_text
 from accelsim.hardware.accelerator import Accelerator, dram_text, load_accelerator
 from accelsim.hardware.compression import Densities, load_densities
 from accelsim.results import Result, Row
-from accelsim.simulate import (
-    chosen_layers,
-    load_each,
-    result_meta,
-)
+from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.timing.passes_file import read_passes
 from accelsim.units import parse_choice, quote
@@ -51,6 +47,7 @@ def run(
     sram: int | None = None,
     density: str | Path | None = None,
     passes: str | Path | None = None,
+    leave_out: bool = False,
 ) -> RunResult:
     """Return how each layer runs on an accelerator: schedule, SRAM, traffic, cycles, bandwidth.
 
@@ -62,8 +59,8 @@ def run(
     densities, for operands that the accelerator codes, `passes` one of mappings for layers on row
     stationary arrays (`timing.passes_file`). The rest is as for `min_sram`; widths that no network
     sets are the accelerator's. Several accelerators run one after another. Raises TooLittleSram
-    where a layer does not fit, InputError
-    for a fault of files or arguments.
+    where a layer does not fit, InputError for a fault of files or arguments. With `leave_out`
+    networks that do not fit are left out and named in `meta["left_out"]`, unless none does.
     """
     try:
         parse_choice(objective, RUN_OBJECTIVES)
@@ -78,6 +75,7 @@ def run(
     runs: list[LayerRun] = []
     every: list[Network] = []
     summaries = {}
+    left_out: list[str] = []
     for device in devices:
         loaded = load_each(
             networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
@@ -89,16 +87,25 @@ def run(
         chosen = Choices(device, objective, residents, densities, given)
         each = {}
         for network in loaded:
-            own = [chosen.of(node) for node in chosen_layers(network, layer)]
+            try:
+                own = [chosen.of(node) for node in chosen_layers(network, layer)]
+            except TooLittleSram as error:
+                left_out.append(f"{network.name}: {error}")
+                if leave_out:
+                    continue
+                raise
             nodes = zip(chosen_layers(network, layer), own, strict=True)
             table = [_row(network, node, found, device) for node, found in nodes]
             each[network.name] = _summary(table, device)
             rows += table
             runs += own
-        summaries[device.name] = next(iter(each.values())) if len(each) == 1 else {"networks": each}
-        every += loaded
+        one_each = len(loaded) == 1 and each
+        summaries[device.name] = next(iter(each.values())) if one_each else {"networks": each}
+        every += [network for network in loaded if network.name in each]
+    if not every:
+        raise TooLittleSram("; ".join(left_out))
     return RunResult(
-        meta=_meta(tuple(every), devices, objective, densities),
+        meta=_meta(tuple(every), devices, objective, densities) | {"left_out": left_out},
         table=tuple(rows),
         summary=summaries[devices[0].name] if len(devices) == 1 else {"accelerators": summaries},
         networks=tuple(every),

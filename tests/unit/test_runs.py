@@ -177,3 +177,20 @@ def test_what_the_pes_hold_stands_apart():
     found = run("alexnet", "tpu_v1", layer="conv1").summary
     assert found["pe_local_bytes"] == 2 * 65536
     assert found["on_chip_bytes"] == found["pe_local_bytes"] + (256 + 24 * 1024 + 4 * 1024) * 1024
+
+
+def test_what_does_not_fit_is_left_out_where_asked(tmp_path):
+    path = tmp_path / "tall.yaml"
+    path.write_text(
+        "name: tall\ninput: {C: 1, H: 20, W: 20}\n"
+        "layers:\n  - {name: conv9, op: conv, K: 2, R: 13, S: 3}\n"
+    )
+    asked = {"layer": "conv*", "leave_out": True}
+    found = run(["alexnet", path], "eyeriss", **asked)
+    assert [network.name for network in found.networks] == ["alexnet"]
+    assert {row["network"] for row in found.table} == {"alexnet"}
+    (said,) = found.meta["left_out"]
+    assert said.startswith("tall: conv9 does not fit eyeriss: ")
+    assert "alexnet" in run_text(found)
+    with pytest.raises(TooLittleSram, match="tall: conv9 does not fit"):
+        run(path, "eyeriss", **asked)
