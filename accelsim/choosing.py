@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 from accelsim.dataflow.schedule import Buffering, Resident, Schedule
 from accelsim.hardware.accelerator import Accelerator
@@ -13,7 +13,7 @@ from accelsim.hardware.format import RowStationaryArray
 from accelsim.simulate import TooLittleSram, conserve
 from accelsim.spec import InputError
 from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candidate
-from accelsim.timing.events import count_events
+from accelsim.timing.events import block_prices, count_events
 from accelsim.timing.memory import PARTS, Memory, memory_of
 from accelsim.timing.passes_file import GivenPasses
 from accelsim.timing.passes_search import (
@@ -127,14 +127,13 @@ class Choices:
         return best.choice
 
     def _candidates(self, layer: Conv, machine: Machine) -> list[Choice | None]:
-        """The best candidate; for energy and edp that with each resident by cycles and traffic."""
-        wanted: list[tuple[str, tuple[Resident, ...]]] = [(self.objective, self.residents)]
-        if self.objective in ("energy", "edp"):
-            wanted = [(each, (resident,)) for each in OBJECTIVES for resident in self.residents]
-        return [
-            best_candidate(layer, machine, objective=objective, residents=residents)
-            for objective, residents in wanted
-        ]
+        """The best candidate."""
+        table, pe, prices = self.device.energy, machine.pe, None
+        if table is not None and self.objective in ("energy", "edp"):
+            assert not isinstance(pe, RowStationaryArray)
+            prices = block_prices(layer, pe, table, self.device.sram_sizes_bytes)
+        wanted: Any = {"objective": self.objective, "residents": self.residents}
+        return [best_candidate(layer, machine, prices=prices, **wanted)]
 
     def _mapped(
         self, name: str, layer: Conv, machine: Machine, passes: Passes | None

@@ -38,8 +38,11 @@ SINGLE, PREFETCH, DOUBLE = 0, 1, 2
 COMPULSORY = 24  # parts of a whole layer's words, each once
 # parts of a burst (0: any bits move alone), pixels of all channels together (1) or not, and the
 # table of run lengths in parts and slowdowns, so many rows, and the least of these slowdowns
-BURST, CHANNELS_LAST, FASTEST, LENGTHS, TABLE = 25, 26, 27, 28, 29
-CYCLES, TRAFFIC, SPACE, ONCE, STALL_FREE = 0, 1, 2, 3, 4
+BURST, CHANNELS_LAST, FASTEST, LENGTHS = 25, 26, 27, 28
+# prices in millionths of a pJ: of a layer whatever its schedule is, of a MAC of a block's box, of
+# the register words of a sum, of a word of weights, inputs, outputs in SRAM, of a bit of DRAM
+PJ_LAYER, PJ_MAC, PJ_SUM, PJ_W, PJ_I, PJ_O, PJ_DRAM, TABLE = 29, 30, 31, 32, 33, 34, 35, 36
+CYCLES, TRAFFIC, SPACE, ONCE, STALL_FREE, ENERGY, EDP = 0, 1, 2, 3, 4, 5, 6
 # places in `found`: what is compared, then what is told. SPACE compares bits beyond the capacity;
 # ONCE is the least SRAM in which each word moves once, STALL_FREE likewise without IDLE cycles
 # and with transfers that take no longer than the array does
@@ -49,7 +52,9 @@ READ_W, READ_I, READ_P, WRITE_O, WRITE_P = 11, 12, 13, 14, 15
 FAMILY, N_SIZE, K_SIZE, C_SIZE, P_SIZE, Q_SIZE, STEP = 16, 17, 18, 19, 20, 21, 22
 IDLE = 23  # cycles in which the array waits, but for the first block of each tile
 BURSTS, AT_PEAK = 24, 25  # parts of all bursts; bits that take as long at the peak
-FIELDS = 26
+# words in SRAM that blocks read, visits of psums; MACs of their boxes, sums that go to a register
+USED_W, USED_I, VISITS, MACS, SUMS = 26, 27, 28, 29, 30
+FIELDS = 31
 OUTPUTS_STAY, INPUTS_STAY, WEIGHTS_STAY = 0, 1, 2
 # places in what `_fill_least` tells
 MOVES, LOADS_W, LOADS_I, SPILLS, STORES_O, WORKS = range(6)
@@ -66,7 +71,7 @@ def search(layer, machine, families, sizes, rows, cols, steps):  # type: ignore[
     best, now = np.zeros(FIELDS, np.int64), np.zeros(FIELDS, np.int64)
     best[TIME] = -1
     tried = np.array([len(size) for size in sizes])  # of n, k, c, p, q
-    if machine[OBJECTIVE] >= ONCE:  # words of several tiles move again
+    if _is_once(machine):  # words of several tiles move again
         tried[:] = 1
     if machine[KIND] == 1:
         tried[2] = 1  # sums of `os` do not leave unfinished
@@ -91,13 +96,13 @@ def _try_outputs(layer, machine, now, best, tried, sums, sizes, rows, cols):  # 
                 for q in range(tried[4]):
                     row, col = sums[0][p], sums[1][q]
                     _fill_least(layer, machine, least, ns[n], ks[k], cs[0], row, col)
-                    if _is_beaten(machine, best, least, 0):
+                    if _is_beaten(layer, machine, best, least, 0):
                         continue
                     for step in range(len(cs)):
                         # nothing goes by as a tile's first block comes, or its outputs leave
                         part = cs[step, 1] / layer[C]
                         alone = part * (least[LOADS_W] + least[LOADS_I]) + least[STORES_O]
-                        if _is_beaten(machine, best, least, alone):
+                        if _is_beaten(layer, machine, best, least, alone):
                             continue
                         _place(now, OUTPUTS_STAY, n, k, 0, p, q, step)
                         if _outputs_stay(layer, machine, now, best, sizes, rows, cols):
@@ -115,14 +120,14 @@ def _try_inputs(layer, machine, now, best, tried, sums, sizes, rows, cols):  # t
                 for q in range(tried[4]):
                     row, col = sums[0][p], sums[1][q]
                     _fill_least(layer, machine, least, ns[n], ks[0], cs[c], row, col)
-                    if _is_beaten(machine, best, least, 0):
+                    if _is_beaten(layer, machine, best, least, 0):
                         continue
                     for step in range(len(ks)):
                         # nor as its inputs and first block come, or its last block's outputs go
                         first, last = ks[step, 1] / layer[K], ks[step, 2] / layer[K]
                         alone = least[LOADS_I] + first * (least[LOADS_W] + least[SPILLS])
                         alone += last * (least[STORES_O] + least[SPILLS])
-                        if _is_beaten(machine, best, least, alone):
+                        if _is_beaten(layer, machine, best, least, alone):
                             continue
                         _place(now, INPUTS_STAY, n, 0, c, p, q, step)
                         if _inputs_stay(layer, machine, now, best, sizes, rows, cols):
@@ -139,13 +144,15 @@ def _try_weights(layer, machine, now, best, tried, sums, sizes, cols, steps, row
             for q in range(tried[4]):
                 col, whole[3] = sums[1][q], sums[0][:, 3].min()
                 _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col)
-                if _is_beaten(machine, best, least, 0):
+                if _is_beaten(layer, machine, best, least, 0):
                     continue
                 for step in range(len(steps[1]) - 1):
                     table = steps[0][steps[1][step] : steps[1][step + 1]]
                     whole[3] = sums[0][step, 3]  # the array takes the rows block by block
                     _fill_least(layer, machine, least, ns[0], ks[k], cs[c], whole, col)
-                    if _is_beaten(machine, best, least, _ends_of_rows(layer, least, table, whole)):
+                    if _is_beaten(
+                        layer, machine, best, least, _ends_of_rows(layer, least, table, whole)
+                    ):
                         continue
                     _place(now, WEIGHTS_STAY, 0, k, c, 0, q, step)
                     if _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):
@@ -183,21 +190,77 @@ def _fill_least(layer, machine, least, n, k, c, row, col):  # type: ignore[no-un
 
 
 @njit(cache=True)
-def _is_beaten(machine, best, least, alone):  # type: ignore[no-untyped-def]
+def _is_beaten(layer, machine, best, least, alone):  # type: ignore[no-untyped-def]
     """Whether what moves and works so much at least (`_fill_least`) is no better than the best.
 
     alone: parts that are moved while the array does not work; tiles do not overlap. Bursts hold
     what moves and more, and no run is faster than the fastest of the table.
     """
-    if best[TIME] < 0 or machine[OBJECTIVE] >= SPACE:
+    if best[TIME] < 0 or machine[OBJECTIVE] == SPACE or _is_once(machine):
         return False
     if machine[OBJECTIVE] == TRAFFIC:
         return least[MOVES] > best[MOVED]
+    priced = machine[OBJECTIVE] == ENERGY or machine[OBJECTIVE] == EDP
+    energy = _least_energy(layer, machine, least) if priced else 0.0
+    if machine[OBJECTIVE] == ENERGY:
+        return energy > _energy(layer, machine, best)
     # rounded down, in floats: so many bits in one transfer are more than int64 may hold
     rate = machine[BITS_NUMERATOR] / machine[BITS_DENOMINATOR] / PARTS
     rate *= 0.999999 * machine[FASTEST] / SLOWDOWN_ONE
     cycles = max(int(rate * least[MOVES]), least[WORKS] + int(rate * alone))
+    if machine[OBJECTIVE] == EDP:
+        return energy * cycles > _energy(layer, machine, best) * best[TIME]
     return cycles > best[TIME] or (cycles == best[TIME] and least[MOVES] > best[MOVED])
+
+
+@njit(cache=True)
+def _is_once(machine):  # type: ignore[no-untyped-def]
+    return machine[OBJECTIVE] == ONCE or machine[OBJECTIVE] == STALL_FREE
+
+
+@njit(cache=True)
+def _least_energy(layer, machine, least):  # type: ignore[no-untyped-def]
+    """Millionths of a pJ that tiles cost at least: the layer's own, DRAM, and SRAM as it is filled.
+
+    In floats, with a margin for their rounding.
+    """
+    found = machine[PJ_LAYER] + float(machine[PJ_DRAM]) * least[MOVES] / PARTS
+    found += float(machine[PJ_W]) * least[LOADS_W] / layer[STORED_W]
+    found += float(machine[PJ_I]) * least[LOADS_I] / layer[STORED_I]
+    found += float(machine[PJ_O]) * 2 * least[SPILLS] / layer[STORED_P]
+    return 0.999999 * found
+
+
+@njit(cache=True)
+def _energy(layer, machine, now):  # type: ignore[no-untyped-def]
+    """Millionths of a pJ that a candidate costs, see `events`."""
+    used = now[USED_W], now[USED_I], now[VISITS]
+    if layer[HAS_WEIGHTS] == 0:  # passes through
+        used = 0, now[READ_I], now[WRITE_O]
+    found = machine[PJ_LAYER] + float(machine[PJ_DRAM]) * now[BURSTS] / PARTS
+    found += float(machine[PJ_MAC]) * now[MACS] + float(machine[PJ_SUM]) * now[SUMS]
+    found += float(machine[PJ_W]) * (now[READ_W] + used[0])
+    found += float(machine[PJ_I]) * (now[READ_I] + used[1])
+    return found + float(machine[PJ_O]) * (now[READ_P] + now[WRITE_P] + 2 * used[2])
+
+
+@njit(cache=True)
+def _count(layer, machine, now, number, box, row_reads, col_reads):  # type: ignore[no-untyped-def]
+    """Add what a number of blocks of a box use."""
+    if layer[HAS_WEIGHTS] == 0 or machine[OBJECTIVE] < ENERGY:
+        return
+    number *= layer[GROUPS]
+    weights, inputs, outputs, _ = _accesses(machine, box, row_reads, col_reads)
+    macs, depth = 1, 1
+    for at in range(7):
+        macs *= box[at]
+        if machine[KIND] == 0 and (at == 2 or at > 4):
+            depth *= min(box[at], machine[UNROLL + at])
+    now[USED_W] += number * weights
+    now[USED_I] += number * inputs
+    now[VISITS] += number * outputs
+    now[MACS] += number * macs
+    now[SUMS] += number * -(-macs // depth)
 
 
 @njit(cache=True)
@@ -283,6 +346,8 @@ def _outputs_stay(layer, machine, now, best, sizes, rows, cols):  # type: ignore
                 now[READ_W] += number * layer[C] * w
                 now[READ_I] += number * layer[C] * u
                 now[WRITE_O] += number * fed
+                _count(layer, machine, now, number * (count - 1), whole, row[6], col[6])
+                _count(layer, machine, now, number, rest, row[6], col[6])
                 if not _add_tiles(layer, machine, now, best, number, count, spans):
                     return False
     return _is_better(layer, machine, now, best)
@@ -342,6 +407,8 @@ def _inputs_stay(layer, machine, now, best, sizes, rows, cols):  # type: ignore[
                 now[READ_P] += number * layer[K] * fed * again
                 now[WRITE_O] += number * layer[K] * fed * ends
                 now[WRITE_P] += number * layer[K] * fed * (not ends)
+                _count(layer, machine, now, number * (count - 1), whole, row[6], col[6])
+                _count(layer, machine, now, number, rest, row[6], col[6])
                 if not _add_tiles(layer, machine, now, best, number, count, spans):
                     return False
     return _is_better(layer, machine, now, best)
@@ -408,6 +475,8 @@ def _weights_stay(layer, machine, now, best, sizes, cols, steps, rows):  # type:
             _add_moved(now, layer, number, moved)
             taps, ins, fed = 0, 0, 0
             for at in range(len(table)):
+                box = 1, k, c, table[at, 0], col[0], table[at, 1], col[1]
+                _count(layer, machine, now, number * layer[N], box, table[at, 9], col[6])
                 taps, ins, fed = taps + table[at, 4], ins + table[at, 7], fed + table[at, 3]
             fed *= layer[N] * k * col[2] * number
             now[READ_W] += number * k * c * taps * col[3] * layer[HAS_WEIGHTS]
@@ -604,18 +673,24 @@ def _is_better(layer, machine, now, best):  # type: ignore[no-untyped-def]
     now[MOVED] = now[READ_W] * layer[STORED_W] + now[READ_I] * layer[STORED_I]
     now[MOVED] += now[WRITE_O] * layer[STORED_O]
     now[MOVED] += (now[READ_P] + now[WRITE_P]) * layer[STORED_P]
-    if machine[OBJECTIVE] >= ONCE and now[MOVED] > machine[COMPULSORY]:
+    if _is_once(machine) and now[MOVED] > machine[COMPULSORY]:
         return False
     if machine[OBJECTIVE] == STALL_FREE and (now[IDLE] > 0 or now[DRAM] > now[COMPUTE]):
         return False
     if best[TIME] < 0:
         return True
     order = (TIME, MOVED, HELD, TILES)
+    if machine[OBJECTIVE] >= ENERGY:
+        mine, other = _energy(layer, machine, now), _energy(layer, machine, best)
+        if machine[OBJECTIVE] == EDP:
+            mine, other = mine * now[TIME], other * best[TIME]
+        if mine != other:
+            return mine < other
     if machine[OBJECTIVE] == TRAFFIC:
         order = (MOVED, TIME, HELD, TILES)
     if machine[OBJECTIVE] == SPACE:
         order = (OVER, HELD, MOVED, TILES)
-    if machine[OBJECTIVE] >= ONCE:
+    if _is_once(machine):
         order = (HELD, TIME, MOVED, TILES)
     for place in order:
         if now[place] != best[place]:
@@ -759,30 +834,19 @@ def _sides(machine, box):  # type: ignore[no-untyped-def]
 def _cycles(layer, machine, box, row_reads, col_reads, goes_on):  # type: ignore[no-untyped-def]
     """`pe_array.block_cycles` of a box whose windows are read so often along rows and columns."""
     n, k, c, p, q, r, s = box
-    pixels, outputs = n * p * q, n * p * q * k
+    outputs = n * p * q * k
     if layer[HAS_WEIGHTS] == 0:
         words = outputs * c * r * s
         least = _port(layer, machine, 0, words, outputs)
         return max(-(-words // machine[LANES]), least)
+    weights, inputs, outputs, psums = _accesses(machine, box, row_reads, col_reads)
     if machine[KIND] == 0:
         cycles = 1
         for at in range(7):
             cycles *= -(-box[at] // machine[UNROLL + at])
-        weights = k * c * r * s * -(-n // machine[UNROLL])
-        weights *= -(-p // machine[UNROLL + 3]) * -(-q // machine[UNROLL + 4])
-        inputs = n * c * row_reads * col_reads * -(-k // machine[UNROLL + 1])
         return max(cycles, _port(layer, machine, weights, inputs, outputs))
     down, across, stream = _sides(machine, box)
     down, across = -(-down // machine[ROWS]), -(-across // machine[COLS])
-    weights, inputs, psums = k * c * r * s, pixels * c * r * s, 0
-    if machine[KIND] == 1:
-        weights, inputs = weights * down, inputs * across
-    else:
-        psums, outputs = outputs * (down - 1), outputs * down
-        if machine[KIND] == 2:
-            inputs *= across
-        else:
-            weights *= across
     once = machine[ROWS] + machine[COLS] - 2 + (0 if machine[KIND] == 1 else machine[ROWS])
     cycles = down * across * (stream + once)
     if machine[OVERLAPS]:
@@ -790,6 +854,26 @@ def _cycles(layer, machine, box, row_reads, col_reads, goes_on):  # type: ignore
     if goes_on:
         cycles = stream
     return max(cycles, _port(layer, machine, weights, inputs, outputs + psums))
+
+
+@njit(cache=True)
+def _accesses(machine, box, row_reads, col_reads):  # type: ignore[no-untyped-def]
+    """`pe_array.accesses` of a box: weights, inputs, outputs, psums."""
+    n, k, c, p, q, r, s = box
+    pixels, reduced = n * p * q, c * r * s
+    weights, inputs, outputs = k * reduced, pixels * reduced, pixels * k
+    if machine[KIND] == 0:
+        weights *= -(-n // machine[UNROLL]) * -(-p // machine[UNROLL + 3])
+        weights *= -(-q // machine[UNROLL + 4])
+        inputs = n * c * row_reads * col_reads * -(-k // machine[UNROLL + 1])
+        return weights, inputs, outputs, 0
+    down, across, _ = _sides(machine, box)
+    down, across = -(-down // machine[ROWS]), -(-across // machine[COLS])
+    if machine[KIND] == 1:
+        return weights * down, inputs * across, outputs, 0
+    if machine[KIND] == 2:
+        return weights, inputs * across, outputs * down, outputs * (down - 1)
+    return weights * across, inputs, outputs * down, outputs * (down - 1)
 
 
 @njit(cache=True)

@@ -59,6 +59,7 @@ _KINDS = {"os": 1, "ws": 2, "is": 3}
 _BUFFERINGS: dict[str, int] = {"single": 0, "prefetch": 1, "double": 2}
 _FAMILIES: tuple[Resident, ...] = ("outputs", "inputs", "weights")
 _MOST = 2**62
+_PRICES = kernel.TABLE - kernel.PJ_LAYER
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,13 @@ def best_candidate(
     *,
     objective: str = "cycles",
     residents: tuple[Resident, ...] = RESIDENTS,
+    prices: tuple[float, ...] | None = None,
 ) -> Choice | None:
     """Return the candidate with the fewest cycles (or the least traffic); None if none fits.
 
-    Ties go to less traffic (fewer cycles), then less SRAM, then fewer tiles. Three more objectives:
+    Ties go to less traffic (fewer cycles), then less SRAM, then fewer tiles. With `prices`
+    (`events.block_prices`) the objective may be `energy` or `edp`, energy times cycles; ties go to
+    fewer cycles. In a deconvolution only useful pairs count. Three more objectives:
     `space` finds the candidate that is least beyond the capacity, and says by how much; `once` the
     one with the least SRAM of those that move each word once, `stall_free` of those that also never
     let the array wait but for the first block of a group, nor stream for longer than it works. For
@@ -146,7 +150,7 @@ def best_candidate(
         raise ValueError("a row stationary array runs passes alone; see `passes_search`")
     group = layer.group()
     numbers = _layer_numbers(layer, machine.memory_of(layer.widths))
-    array = _machine_numbers(layer, machine, pe, objective)
+    array = _machine_numbers(layer, machine, pe, objective, prices)
     macs = math.prod(group.dims.values()) * layer.groups
     bits = machine.memory_of(layer.widths).most_bits
     largest = sum(group.words) * bits * machine.cycles_per_bit.numerator  # of one transfer
@@ -168,7 +172,8 @@ def best_candidate(
     else:
         splits = {dim: sizes_of(extent, step[dim]) for dim, extent in group.dims.items()}
     sizes = tuple(_sizes(group.dims[dim], splits[dim]) for dim in "NKCPQ")
-    reads = pe if machine.rates is not None and isinstance(pe, SpatialArray) else None
+    counted = machine.rates is not None or prices is not None
+    reads = pe if counted and isinstance(pe, SpatialArray) else None
     rows = _pieces(group.rows, splits["P"], reads, "PR")
     cols = _pieces(group.cols, splits["Q"], reads, "QS")
     steps = _blocks_of_rows(group.rows, splits["P"], reads)
@@ -344,7 +349,9 @@ def _layer_numbers(layer: Conv, memory: Memory) -> Int64:
     )  # fmt: skip
 
 
-def _machine_numbers(layer: Conv, machine: Machine, pe: BlockArray, objective: str) -> Int64:
+def _machine_numbers(
+    layer: Conv, machine: Machine, pe: BlockArray, objective: str, prices: tuple[float, ...] | None
+) -> Int64:
     rates = machine.rates
     if isinstance(pe, SpatialArray):
         array = [0, 0, 0, 0, *pe.unroll.model_dump().values()]
@@ -357,7 +364,9 @@ def _machine_numbers(layer: Conv, machine: Machine, pe: BlockArray, objective: s
     else:
         ports = [3, rates.weights, rates.inputs, rates.outputs]
     rate = machine.cycles_per_bit
-    wanted = (*OBJECTIVES, "space", "once", "stall_free").index(objective)
+    wanted = (*OBJECTIVES, "space", "once", "stall_free", "energy", "edp").index(objective)
+    if wanted >= kernel.ENERGY and prices is None:
+        raise ValueError(f"{objective} is not known without prices")
     fed = (axis.pairs()[0] for axis in (layer.rows, layer.cols))
     outputs = layer.N * layer.K * math.prod(len(np.unique(each)) for each in fed)
     words, memory = (*layer.words[:2], outputs), machine.memory_of(layer.widths)
@@ -368,7 +377,7 @@ def _machine_numbers(layer: Conv, machine: Machine, pe: BlockArray, objective: s
             *array, lanes(pe), *ports, rate.numerator, rate.denominator, machine.latency_cycles,
             _BUFFERINGS[machine.buffering], *machine.capacities(), wanted, least, burst,
             LAYOUTS.index(memory.layout), memory.fastest, len(memory.slowdowns),
-            *memory.table.ravel(),
+            *(round(1e6 * price) for price in prices or (0.0,) * _PRICES), *memory.table.ravel(),
         ],
         dtype=np.int64,
     )  # fmt: skip

@@ -22,9 +22,10 @@ import math
 from collections import Counter
 from dataclasses import asdict
 from itertools import product
+from typing import Any
 
 from accelsim.dataflow.schedule import Block, Schedule
-from accelsim.hardware.energy import Events
+from accelsim.hardware.energy import EnergyTable, Events, energy_pj
 from accelsim.hardware.format import BlockArray, SpatialArray
 from accelsim.timing.candidates import Choice, Machine
 from accelsim.timing.memory import PARTS
@@ -57,6 +58,31 @@ def count_events(layer: Layer, choice: Choice, machine: Machine) -> Events:
     reads = _sum(*taken, (0, 0, visits - outputs), drains)
     return Events(
         layer.macs, _sum(*register), _sum(*hops), reads, _sum(fills, (0, 0, visits)), bits
+    )
+
+
+def block_prices(
+    layer: Conv, pe: BlockArray, table: EnergyTable, sram_bytes: tuple[int, int, int]
+) -> tuple[float, ...]:
+    """pJ of what `candidate_kernels` counts, in the order of its PJ_LAYER to PJ_DRAM."""
+
+    def cost(**events: Any) -> float:
+        """What so many of some events cost."""
+        nothing: Any = dict.fromkeys(Events.__dataclass_fields__, (0, 0, 0))
+        counts = Events(**{**nothing, "macs": 0, "dram_bits": 0, **events})
+        return energy_pj(counts, table, layer.widths, sram_bytes)
+
+    register, hops = _inside(pe, layer, Block())
+    total = 0.0
+    if isinstance(pe, SpatialArray):  # a tree's sum, not each MAC, goes to a register
+        total = cost(register_words=(0, 0, register[2]))
+        register = (*register[:2], 0)
+    return (
+        cost(macs=layer.macs),
+        cost(register_words=register, inter_pe_words=hops),
+        total,
+        *(cost(sram_read_words=each) for each in ((1, 0, 0), (0, 1, 0), (0, 0, 1))),
+        cost(dram_bits=1),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from cases import random_layer, share_of
 
 from accelsim.dataflow.schedule import RESIDENTS
+from accelsim.hardware.energy import EnergyTable, energy_pj
 from accelsim.hardware.format import (
     LAYOUTS,
     OperandBytes,
@@ -23,6 +24,7 @@ from accelsim.replay import replay
 from accelsim.timing import candidate_kernels as kernel
 from accelsim.timing.block_list import block_list
 from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candidate, sizes_of
+from accelsim.timing.events import block_prices, count_events
 from accelsim.timing.memory import PARTS, Memory, plain_memory
 from accelsim.timing.pe_array import order_fault
 from accelsim.timing.pipeline import timeline
@@ -45,6 +47,12 @@ ARRAYS = [
     systolic("os", 3, 2), systolic("os", 16, 16, True), systolic("ws", 4, 3, True),
     systolic("ws", 12, 4), systolic("is", 3, 4), spatial(K=2, C=2), spatial(P=2, Q=2, R=2),
 ]  # fmt: skip
+
+
+TABLE = EnergyTable.model_construct(
+    source="", word_bits=8, mac_pj=1.0, register_pj=2.0, inter_pe_pj=3.0, sram_pj=7.0, dram_pj=90.0,
+    sram_um2_per_bit=None,
+)  # fmt: skip
 
 
 def random_machine(rng: random.Random) -> Machine:
@@ -163,20 +171,21 @@ def rank(found: Choice, machine: Machine) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", (*OBJECTIVES, "energy", "edp"))
 @pytest.mark.parametrize("seed", range(share_of(40)))
 def test_what_is_left_out_unseen_is_no_better(seed, objective, monkeypatch):
     """The same search without a bound: as Python, as a compiled one keeps the bound it knew."""
     rng = random.Random(seed)
     layer, machine = random_layer(rng, most_macs=300), random_machine(rng)
     machine = replace(machine, memory=random_memory(rng, layer.widths))
-    found = best_candidate(layer, machine, objective=objective)
+    prices = block_prices(layer, machine.pe, TABLE, (1, 1, 1))
+    found = best_candidate(layer, machine, objective=objective, prices=prices)
     for name in dir(kernel):
         jitted = getattr(kernel, name)
         monkeypatch.setattr(kernel, name, getattr(jitted, "py_func", jitted))
     monkeypatch.setattr(kernel, "_is_beaten", lambda *_: False)
     monkeypatch.setattr(kernel, "_is_late", lambda *_: False)
-    assert best_candidate(layer, machine, objective=objective) == found
+    assert best_candidate(layer, machine, objective=objective, prices=prices) == found
 
 
 @pytest.mark.parametrize("seed", range(share_of(100)))
@@ -221,3 +230,36 @@ def test_a_block_that_divides_another_never_needs_more_sram(seed):
         inner = tuple(loop for loop in order if loop != dim)
         less = replace(schedule, block=replace(block, **{dim: part}), order=(*inner, dim))
         assert replay(less).peak_bits <= sum(found.held_bits)
+
+
+def energy_of(layer, machine, choice) -> float:
+    return energy_pj(count_events(layer, choice, machine), TABLE, layer.widths, (1, 1, 1))
+
+
+@pytest.mark.parametrize("objective", ["energy", "edp"])
+@pytest.mark.parametrize("seed", range(share_of(100)))
+def test_the_least_energy_is_that_of_the_events(seed, objective):
+    """Of every candidate that another objective takes none costs less, by the events' count."""
+    rng = random.Random(seed)
+    while (
+        True
+    ):  # tiles of outputs that no MAC feeds do not run, boxes of deconvolutions are smaller
+        layer, machine = random_layer(rng), random_machine(rng)
+        if all(
+            axis.kind == "conv" and len({*axis.pairs()[0]}) == axis.outputs
+            for axis in (layer.rows, layer.cols)
+        ):
+            break
+    machine = replace(machine, memory=random_memory(rng, layer.widths))
+    prices = block_prices(layer, machine.pe, TABLE, (1, 1, 1))
+    found = best_candidate(layer, machine, objective=objective, prices=prices)
+    others = [
+        best_candidate(layer, machine, objective=goal, residents=(resident,), prices=prices)
+        for goal in (*OBJECTIVES, "energy", "edp") for resident in RESIDENTS
+    ]  # fmt: skip
+    costs = [
+        energy_of(layer, machine, each) * (each.total_cycles if objective == "edp" else 1)
+        for each in (found, *others) if each is not None
+    ]  # fmt: skip
+    if found is not None and costs[0]:
+        assert costs[0] == pytest.approx(min(costs), rel=1e-6)
