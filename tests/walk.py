@@ -111,6 +111,26 @@ def walked_peak(
     return copies * peak, at_peak, tuple(copies * most for most in alone)
 
 
+def walked_done(layer: Conv, order: tuple[str, ...]) -> dict[str, int]:
+    """Words of each operand that are used no more from the last MAC with the most live bits on."""
+    at, step = steps(layer, order, Block())
+    bits, last_uses = np.zeros(int(step.max()) + 1, dtype=np.int64), {}
+    for name, dims in {"weights": "KCRS", "inputs": "NCHW", "outputs": "NKPQ"}.items():
+        ids = np.ravel_multi_index(
+            [at[dim] for dim in dims], [int(at[dim].max()) + 1 for dim in dims]
+        )
+        _, word = np.unique(ids, return_inverse=True)
+        first, last = np.full(word.max() + 1, len(bits)), np.zeros(word.max() + 1, dtype=np.int64)
+        np.minimum.at(first, word, step)
+        np.maximum.at(last, word, step)
+        last_uses[name] = last
+        if name != "weights" or layer.has_weights:
+            width = getattr(layer.widths, "psums" if name == "outputs" else name)
+            bits += coverage(first, last, len(bits) - 1) * width
+    latest = int(np.flatnonzero(bits == bits.max())[-1])
+    return {name: int((last < latest).sum()) for name, last in last_uses.items()}
+
+
 def coverage(first: np.ndarray, last: np.ndarray, last_step: int) -> np.ndarray:
     """How many of the intervals [first, last] cover each step 0..last_step."""
     change = np.zeros(last_step + 2, dtype=np.int64)

@@ -188,6 +188,7 @@ def _without_treads(
     is_large = found.cuts.group.useful_macs > MOST_MACS
     origins: dict[Places, Base | None] = {}
     base_of = lru_cache(maxsize=4 * _BASES)(lambda place: _base(found, points[place]))
+    start_of = lru_cache(maxsize=4 * _BASES)(lambda place: _start(found, points[place]))
     for at in range(1, len(points)):
         _shorten(kept, points[at].bits)
         following = _below(points[at], kept[-1].end_traffic_bits)
@@ -204,9 +205,11 @@ def _without_treads(
                 tried.append(origin)  # it may lie further back
             steps = filled(tried, *room)
             if is_large and not steps:
-                near = [here, *(points[place] for place in places)]
-                starts = (_start(found, point) for point in near)
+                starts = [_start(found, here), *map(start_of, places)]
                 steps = filled([base for base in starts if base], *room)
+                if not steps:
+                    starts = [_start(found, here, begun=True), tried[0]]
+                    steps = filled([base for base in starts if base], *room, late=True)
             for step in steps:
                 origins[step.places] = step.base
                 _shorten(kept, step.bits)
@@ -230,11 +233,21 @@ def _base(found: Frontier, point: Point) -> Base:
     return Base(schedule, point.end_bits, point.end_traffic_bits)
 
 
-def _start(found: Frontier, point: Point) -> Base | None:
-    """The schedule a point's line begins with, if that has no places and the point has some."""
-    if point.line is None or point.line[spare.BEGUN] or point.end_bits == point.line[spare.BITS]:
+def _start(found: Frontier, point: Point, begun: bool = False) -> Base | None:
+    """The schedule that a point's line gives places to, without any; None if it has none.
+
+    begun: whether that may be another line's beginning, outputs resident.
+    """
+    if point.line is None:
         return None
     bits, traffic_bits = (int(point.line[at]) for at in (spare.BITS, spare.TRAFFIC))
+    if point.line[spare.BEGUN]:
+        if not begun or point.line[spare.SOURCE] != spare.OUTPUTS:
+            return None
+        tiling_ = found.stairs[spare.OUTPUTS][point.line[spare.PLACE]]
+        bits, traffic_bits = int(tiling_[tiling.BITS]), int(tiling_[tiling.TRAFFIC])
+    elif point.end_bits == bits:
+        return None
     return Base(found.schedule(point._replace(steps=0, staying=0)), bits, traffic_bits)
 
 

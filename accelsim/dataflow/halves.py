@@ -10,7 +10,9 @@ tile before that has the peak in its second half,
     peak    P + x, as x words at most are ever kept
     saved   x · (tiles of the pass - 1) in each pass; a pass of fewer words keeps those it has
 
-Past pixel tiles these are the weights of a (k, c) tile, past k tiles the inputs of a pixel tile.
+Past pixel tiles these are the weights of a (k, c) tile. Past k tiles they are the inputs of a pixel
+tile; all k tiles of a size are alike, so that no halves are needed: x is up to the inputs that a
+tile is done with when it has its peak for the last time (`liveness`).
 Where padding leaves tiles without some taps, and a tile has one channel, taps outermost, the first
 weights are counted tap by tap as in `long_streams`: while the pass's last tile uses them too they
 hold their places, and save as many fetches as there are tiles that use them, less 1. The halves are
@@ -28,7 +30,7 @@ import numpy as np
 from accelsim.dataflow.long_streams import MOST_PLACES, inputs_used, tail, tap_users, weights_saved
 from accelsim.dataflow.schedule import COL_LOOPS, ONE_MAC, ROW_LOOPS, Order, Schedule, loop_extent
 from accelsim.dataflow.tile_axes import axis_piece
-from accelsim.dataflow.tile_peaks import tile_kinds, tile_peak, with_axis
+from accelsim.dataflow.tile_peaks import tile_kinds, tile_peak, with_axis, words_done
 from accelsim.workload.layer import Axis, Conv, Int64
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -49,7 +51,7 @@ def weights_saved_by_halves(part: Schedule, bits: int) -> Int64:
     done = 0
     for tile, is_earlier in tile_kinds(part):
         if is_earlier:
-            done = max(done, _most_done(tile, part, bits)[0])
+            done = max(done, _most_done(tile, part, bits))
     taps = math.prod(used.shape[1] for used in users)
     words = np.multiply.outer(part.lengths("K"), part.lengths("C")) * taps
     return _saved(words, min(done, MOST_PLACES)) * (tiles - 1)
@@ -79,7 +81,7 @@ def _taps_from(tile: Conv, loop: str, first: int) -> Conv:
     return with_axis(tile, half, loop == "R")
 
 
-def inputs_saved_by_halves(part: Schedule, bits: int) -> Int64:
+def inputs_saved_past_k_tiles(part: Schedule, bits: int) -> Int64:
     """Fetches saved by 1, 2, ... places for inputs past k tiles, as far as the law goes.
 
     The loop over k tiles is innermost; bits: the peak.
@@ -88,7 +90,8 @@ def inputs_saved_by_halves(part: Schedule, bits: int) -> Int64:
     outputs = part.lengths("K")
     if cut & {"C", "R", "S"} or len(outputs) == 1 or outputs[0] < max(outputs):
         return _NONE
-    done = max(_most_done(tile, part, bits)[1] for tile, _ in tile_kinds(part))
+    tiles = (tile for tile, _ in tile_kinds(part) if tile_peak(tile, part) == bits)
+    done = max((words_done(tile, part.order, bits, "inputs") for tile in tiles), default=0)
     rows, cols = inputs_used(part, "P"), inputs_used(part, "Q")
     words = np.multiply.outer(np.multiply.outer(rows, cols), part.lengths("N")) * part.dims["C"]
     return _saved(words, min(done, MOST_PLACES)) * (len(outputs) - 1)
@@ -102,46 +105,40 @@ def _saved(words: Int64, most: int) -> Int64:
     return np.cumsum(passes)
 
 
-def _most_done(tile: Conv, schedule: Schedule, bits: int) -> tuple[int, int]:
-    """The most weights, and inputs, done with by a first half whose second one has the peak."""
+def _most_done(tile: Conv, schedule: Schedule, bits: int) -> int:
+    """The most weights done with by a first half whose second one has the peak."""
     found = [
-        (weights, inputs)
-        for second, weights, inputs in _halves(tile, schedule.order)
-        if (weights or inputs) and second.useful_macs and tile_peak(second, schedule) == bits
+        weights
+        for second, weights in _halves(tile, schedule.order)
+        if weights and second.useful_macs and tile_peak(second, schedule) == bits
     ]
-    return max((each[0] for each in found), default=0), max((each[1] for each in found), default=0)
+    return max(found, default=0)
 
 
-def _halves(tile: Conv, order: Order) -> Iterator[tuple[Conv, int, int]]:
-    """Second halves of a tile, and the weights and inputs that the first half is done with."""
+def _halves(tile: Conv, order: Order) -> Iterator[tuple[Conv, int]]:
+    """Second halves of a tile, and the weights that the first half is done with."""
     loops = (loop for loop in order if loop_extent(tile, ONE_MAC, loop) > 1)
     loop = next(loops, "")
     taps = tile.rows.used_taps * tile.cols.used_taps
-    if loop in ("N", "K", "C"):
+    if loop in ("K", "C"):
         extent = tile.dims[loop]
         first = extent - tail(extent)
         rest = {**tile.dims, loop: extent - first}
-        second = replace(tile, N=rest["N"], K=rest["K"], C=rest["C"])
-        images, outputs, channels = (first if dim == loop else tile.dims[dim] for dim in "NKC")
-        weights = 0 if loop == "N" else outputs * channels * taps
-        window = tile.rows.used_inputs * tile.cols.used_inputs
-        inputs = 0 if loop == "K" else images * channels * window
-        yield second, weights, inputs
-    elif loop and "%" not in loop:
+        outputs, channels = (first if dim == loop else tile.dims[dim] for dim in "KC")
+        yield replace(tile, K=rest["K"], C=rest["C"]), outputs * channels * taps
+    elif loop and loop != "N" and "%" not in loop:
         is_row = loop in ROW_LOOPS
         axis, other = (tile.rows, tile.cols) if is_row else (tile.cols, tile.rows)
         place = (ROW_LOOPS if is_row else COL_LOOPS).index(loop)
-        for along, done_taps, done_inputs in _axis_halves(axis, place):
-            half = with_axis(tile, along, is_row)
-            weights = done_taps * other.used_taps * tile.K * tile.C
-            yield half, weights, done_inputs * other.used_inputs * tile.N * tile.C
+        for along, done_taps in _axis_halves(axis, place):
+            yield with_axis(tile, along, is_row), done_taps * other.used_taps * tile.K * tile.C
 
 
-def _axis_halves(axis: Axis, loop: int) -> Iterator[tuple[Axis, int, int]]:
+def _axis_halves(axis: Axis, loop: int) -> Iterator[tuple[Axis, int]]:
     """Second halves of an axis whose loop over outputs (0), taps (1) or inputs (2) is outermost.
 
-    With each the taps and the inputs that the first half is done with. Input by input the second
-    half is that of the outputs, or of the taps, and what comes before its first input is the first.
+    With each the taps that the first half is done with. Input by input the second half is that of
+    the outputs, or of the taps, and what comes before its first input is the first.
     """
     p, r, h = axis.pairs()
     middle = axis.outputs - tail(axis.outputs), axis.taps - tail(axis.taps)
@@ -151,5 +148,4 @@ def _axis_halves(axis: Axis, loop: int) -> Iterator[tuple[Axis, int, int]]:
     for kind, (second, inside, at) in enumerate(cuts):
         if at and inside.any() and loop in (kind, 2):
             later = h >= h[inside].min() if loop == 2 else inside
-            done = [len(np.setdiff1d(index[~later], index[later])) for index in (r, h)]
-            yield second, done[0], done[1]
+            yield second, len(np.setdiff1d(r[~later], r[later]))

@@ -40,10 +40,13 @@ from numpy.typing import NDArray
 from accelsim.dataflow.axis_counts import NEAR, AxisTable, pure_table, take, window_table
 from accelsim.dataflow.schedule import (
     COL_LOOPS,
+    ONE_MAC,
+    RESIDENTS,
     ROW_LOOPS,
     Block,
     Buffering,
     Order,
+    Resident,
 )
 from accelsim.workload.layer import Conv, Int64
 
@@ -109,6 +112,16 @@ def peak_bits(layer: Conv, order: Order, block: Block, buffering: Buffering) -> 
     nest = _Nest(layer, order, block, buffering == "prefetch")
     bits = max(nest.heaviest(part)[0] for part in nest.parts())
     return bits * (2 if buffering == "double" else 1)
+
+
+def done_at_peak(layer: Conv, order: Order, bits: int, operand: Resident) -> int:
+    """Return how many words of an operand a tile is done with when so many bits live last.
+
+    Blocks of one MAC, `single`; 0 if so many never live. bits: the peak, beside which so many words
+    may wait; of the steps on a straight piece of a path that have it, the last is a corner.
+    """
+    nest = _Nest(layer, order, ONE_MAC, prefetch=False)
+    return max(nest.most_dead(part, bits, RESIDENTS.index(operand)) for part in nest.parts())
 
 
 def separate_peaks(layer: Conv, order: Order, block: Block, buffering: Buffering) -> Peak:
@@ -233,6 +246,21 @@ class _Nest:
                     -1 - loop if other == axis else len(table.decided) - inside[other]
                 )
         return [table.factors(tuple(own)) for table, own in zip(self.tables, picks, strict=True)]
+
+    def most_dead(self, steps: Steps, bits: int, operand: int) -> int:
+        """The most words of an operand that are dead at a step where so many bits live."""
+        there = np.flatnonzero(self._idle_bits(steps) == self._words_bits - bits)
+        if not len(there):
+            return 0
+        at = np.unravel_index(there, tuple(map(len, steps)))
+        dead = reduce(
+            np.multiply,
+            (
+                factors[3 + operand :: 6, chosen[index]]
+                for factors, chosen, index in zip(self._factors, steps, at, strict=True)
+            ),
+        )
+        return int(dead.sum(axis=0).max())
 
     def _idle_bits(self, steps: Steps) -> NDArray[np.float64]:
         """Bits not yet born or already dead: (steps of n, k, c, rows together, steps of columns).

@@ -11,7 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from accelsim.dataflow.halves import inputs_saved_by_halves, weights_saved_by_halves
+from accelsim.dataflow.first_words import (
+    psums_saved_in_strips,
+    weights_saved_beside_inputs,
+    weights_saved_past_pixels,
+)
+from accelsim.dataflow.halves import inputs_saved_past_k_tiles, weights_saved_by_halves
 from accelsim.dataflow.long_streams import (
     inputs_saved,
     is_long,
@@ -79,6 +84,11 @@ class Base:
         has_places = any(stay.words for part in parts for stay in part.tiling.stays)
         return [] if has_places else _offers(self)
 
+    @cached_property
+    def late_offers(self) -> list[Offer]:
+        """What else may stay in the schedule: see `_late_offers`."""
+        return _late_offers(self)
+
 
 class Offer(NamedTuple):
     """Places that a schedule may have: x of them need max(floor, grows + x · width) bits.
@@ -125,6 +135,8 @@ def _with_weights(base: Base) -> list[Offer]:
     """What may stay in a schedule with weights resident."""
     schedule, widths = base.schedule, base.schedule.layer.widths
     saved = psums_saved_between_taps(schedule, base.bits)
+    if not len(saved):
+        saved = psums_saved_in_strips(schedule, base.bits)
     if len(saved):
         outer = sum(each.dim == "K" for each in schedule.tiling.cuts)
         places = Places(schedule, 0, "outputs", outer)
@@ -171,12 +183,48 @@ def _by_halves(base: Base, number: int, peaks: tuple[int, int], others: int) -> 
     widths = base.schedule.layer.widths
     made = _reordered(base.schedule, number, "KCRS")
     places = Places(made, number, "weights", len(cut & set("KCRS")))
-    found = [Offer(places, others, peak, widths.weights, weights_saved_by_halves(part, peak))]
+    saved = weights_saved_by_halves(part, peak)
+    if not len(saved) and peak == base.bits:
+        saved = weights_saved_past_pixels(part, peak)
+    found = [Offer(places, others, peak, widths.weights, saved)]
     if part.resident == "outputs":
-        made = _reordered(base.schedule, number, "NPQ")
-        places = Places(made, number, "inputs", len(cut & set("NPQ")))
-        found.append(Offer(places, others, peak, widths.inputs, inputs_saved_by_halves(part, peak)))
+        found.append(_past_k_tiles(base, number, peak, others))
     return found
+
+
+@lru_cache(maxsize=256)
+def _late_offers(base: Base) -> list[Offer]:
+    """What else may stay in a schedule without parts: inputs past k tiles, or weights beside them.
+
+    Counting the words that are done with as the peak is there for the last time takes longer than
+    to know that those of earlier channels are.
+    """
+    schedule, widths = base.schedule, base.schedule.layer.widths
+    if schedule.resident != "outputs" or schedule.then or schedule.turn_order:
+        return []
+    staying = [stay for stay in schedule.tiling.stays if stay.words]
+    peak = max(tile_peaks(schedule))
+    if schedule.tiling.serpentine or len(staying) > 1:
+        return []
+    if not staying:
+        return [_past_k_tiles(base, 0, peak, 0)] if peak == base.bits else []
+    (stay,) = staying
+    words, is_past_k = stay.words or 0, stay.depth == len(schedule.tiling.cuts) - 1
+    if stay.operand != "inputs" or not is_past_k or peak + words * widths.inputs != base.bits:
+        return []
+    saved = weights_saved_beside_inputs(schedule, peak, words)
+    return [Offer(Places(schedule, 0, "weights", 0), 0, base.bits, widths.weights, saved)]
+
+
+def _past_k_tiles(base: Base, number: int, peak: int, others: int) -> Offer:
+    """Inputs that stay past k tiles in a part with outputs resident."""
+    part = (base.schedule, base.schedule.then)[number]
+    assert part is not None
+    made = _reordered(base.schedule, number, "NPQ")
+    outer = {each.dim for each in part.tiling.cuts} & set("NPQ")
+    places = Places(made, number, "inputs", len(outer))
+    saved = inputs_saved_past_k_tiles(part, peak)
+    return Offer(places, others, peak, base.schedule.layer.widths.inputs, saved)
 
 
 def _reordered(schedule: Schedule, number: int, outer: str) -> Schedule:

@@ -7,24 +7,23 @@ the lexicographic order of the loops, and rows and columns each have a maximum o
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.dataflow.long_streams import tail
 from accelsim.dataflow.schedule import COL_LOOPS, ROW_LOOPS, Schedule
-from accelsim.dataflow.tile_axes import axis_piece, last_inputs
-from accelsim.dataflow.tile_peaks import tile_peak
+from accelsim.dataflow.tile_axes import axis_piece
+from accelsim.dataflow.tile_peaks import tile_peak, words_done
 from accelsim.workload.layer import Axis, Conv, Int64
 
 
 class Sweep(NamedTuple):
     """A sweep along an axis, in strips of another; sizes of the k and the c tiles.
 
-    middle: the output, or the input, that the second half of the sweep begins with.
+    ends: of each strip its peak in bits, and the first output, or input, in which it may not be
+    done with all inputs when it has its peak for the last time. middle: where to look at strips.
     """
 
     schedule: Schedule
@@ -32,7 +31,8 @@ class Sweep(NamedTuple):
     strips: tuple[tuple[int, int], ...]
     outputs: tuple[int, ...]
     channels: tuple[int, ...]
-    middle: int
+    ends: tuple[tuple[int, int], ...] = ()
+    middle: int = 0
 
     @property
     def axis(self) -> Axis:
@@ -62,22 +62,17 @@ class Sweep(NamedTuple):
         """The first outputs of the axis that is swept."""
         return axis_piece(self.axis, 0, outputs, 0, self.axis.taps)
 
-    def half_peak(self, strip: int) -> int:
-        """Bits that the second half of a strip needs as a layer of its own."""
-        half = self.tile(strip, _second_half(self.axis, self.middle, self.is_by_outputs))
-        return tile_peak(half, self.schedule) if half.useful_macs else 0
+    def late_peak(self, strip: int) -> int:
+        """Bits of the peak of a strip if it has it once what comes before `middle` is done with."""
+        bits, middle = self.ends[strip]
+        return bits if middle >= self.middle else 0
 
 
-@lru_cache(maxsize=256)
-def _second_half(axis: Axis, middle: int, is_by_outputs: bool) -> Axis:
-    if is_by_outputs:
-        return axis_piece(axis, middle, axis.outputs, 0, axis.taps)
-    return last_inputs(axis, middle)
+def sweeps_of(schedule: Schedule, bits: int) -> list[Sweep]:
+    """The sweep that a schedule is, if any, with the middle of each strip that has the peak.
 
-
-def sweeps_of(schedule: Schedule) -> list[Sweep]:
-    """The sweep that a schedule is, if any: with ever longer second halves, the first just long
-    enough for words to be done with as others begin."""
+    The later first: the more inputs are done with. bits: the peak.
+    """
     order, begins = schedule.order, {cut.dim: cut.begins for cut in schedule.tiling.cuts}
     if schedule.resident != "weights" or schedule.part or schedule.dims["N"] > 1:
         return []
@@ -94,16 +89,33 @@ def sweeps_of(schedule: Schedule) -> list[Sweep]:
     outputs, channels = (tuple(schedule.lengths(dim)) for dim in "KC")
     if set(begins) - {"K", "C"} or len(bounds) + len(outputs) == 3:
         return []
-    strips = tuple(pairwise(bounds))
-    axis = group.rows if is_by_rows else group.cols
-    by_outputs = order[0] in ("P", "Q")
-    extent = axis.outputs if by_outputs else axis.inputs
-    shortest = axis.dilation + 1 + (axis.stride if by_outputs else 1)
-    return [
-        Sweep(schedule, is_by_rows, strips, outputs, channels, extent - second)
-        for second in sorted({shortest, tail(extent), extent - extent // 2})
-        if second < extent
-    ]
+    sweep = Sweep(schedule, is_by_rows, tuple(pairwise(bounds)), outputs, channels)
+    ends = _ends(sweep, bits)
+    middles = sorted({middle for _, middle in ends if middle}, reverse=True)
+    return [sweep._replace(ends=ends, middle=middle) for middle in middles]
+
+
+def _ends(sweep: Sweep, bits: int) -> tuple[tuple[int, int], ...]:
+    """Of each strip the bits of its peak, and what it is done with by then; see `Sweep`.
+
+    0 for a strip with another peak than `bits`, if it is not the first of two.
+    """
+    rows = last_steps(sweep, sweep.axis.pairs())
+    steps = np.sort(rows[:, 0 if sweep.is_by_outputs else 2])
+    found = []
+    for strip, cols in enumerate(strips_across(sweep)):
+        tile = sweep.tile(strip, sweep.axis)
+        if not tile.useful_macs:
+            found.append((0, 0))
+            continue
+        peak = tile_peak(tile, sweep.schedule)
+        if peak < bits and (strip or len(sweep.strips) != 2):
+            found.append((peak, 0))
+            continue
+        done = words_done(tile, sweep.schedule.order, peak, "inputs")
+        whole = done // (len(cols) * tile.C)
+        found.append((peak, int(np.append(steps, steps[-1] + 1)[whole])))
+    return tuple(found)
 
 
 def strips_across(sweep: Sweep) -> list[Int64]:
@@ -120,7 +132,7 @@ def users_across(strips: list[Int64]) -> Int64:
 
 
 def early_rows(sweep: Sweep, rows: Int64) -> NDArray[np.bool_]:
-    """Whether a strip's first half is done with each of these rows of inputs."""
+    """Whether a strip is done with each of these rows of inputs before the middle."""
     early: NDArray[np.bool_] = rows[:, 0 if sweep.is_by_outputs else 2] < sweep.middle
     return early
 
@@ -145,8 +157,16 @@ def last_steps(sweep: Sweep, entries: tuple[Int64, Int64, Int64], of_other: bool
     """Output, tap and input (inputs, 3) of each input's last entry in the order of the loops."""
     is_row = sweep.is_by_rows != of_other
     names = ROW_LOOPS if is_row else COL_LOOPS
-    loops = [names.index(loop) for loop in sweep.schedule.order if loop in names]
-    order = np.lexsort([*(entries[place] for place in loops[::-1]), entries[2]])
-    inputs = entries[2][order]
-    last = np.flatnonzero(np.r_[inputs[1:] != inputs[:-1], True][: len(inputs)])
+    loops = tuple(names.index(loop) for loop in sweep.schedule.order if loop in names)
+    return last_entries(entries, loops, 2)
+
+
+def last_entries(entries: tuple[Int64, Int64, Int64], loops: tuple[int, ...], place: int) -> Int64:
+    """Of each output (place 0), tap (1) or input (2) the last of some entries of an axis.
+
+    Output, tap and input (indices, 3); loops: places of the axis's loops, outermost first.
+    """
+    order = np.lexsort([*(entries[loop] for loop in loops[::-1]), entries[place]])
+    index = entries[place][order]
+    last = np.flatnonzero(np.r_[index[1:] != index[:-1], True][: len(index)])
     return np.stack([each[order][last] for each in entries], axis=1)

@@ -17,14 +17,15 @@ Those of other strips too hold their places, those of it alone leave them to wor
 that die later, until all of the border has one: the first words of the border that the strip is
 done with wait, as if the last k tile were a pass by itself, and save the same.
 
-Peak: cut the sweep in two, as in `halves`, by outputs or by inputs. If in a tile but the pass's
-last the second half alone, as a layer of its own, has the peak P, and all x places hold words that
-the first half was done with, these wait then: P + x. Through k tiles the first x words hold them in
-each strip of the first one. In each k tile, count in which places words wait that the first half of
-a strip was done with: if these are the first m, x is up to m. If the second of two strips has a
-peak Q > P of its own, it uses words of the border as it goes: if before the second row it needs at
-most P with all inputs and weights it uses, and of the x words at least Q - P lie in inputs of the
-first row, max(Q, P + x) is the peak.
+Peak: live words are counted step by step (`liveness`), so that one knows how many inputs a tile is
+done with as it has its peak P for the last time, and which step of the sweep is the first that not
+all inputs are done with before. If in a tile but the pass's last all x places hold words that it is
+done with before that step, these wait then: P + x. Through k tiles the first x words hold them in
+each strip of the first one. In each k tile, count in which places words wait that a strip is done
+with before the step: if these are the first m, x is up to m. If the second of two strips has a peak
+Q > P of its own, it uses words of the border as it goes: if before the second row it needs at most
+P with all inputs and weights it uses, and of the x words at least Q - P lie in inputs of the first
+row, max(Q, P + x) is the peak.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class _Waits(NamedTuple):
     """Visits of strips to inputs of the border, one k tile alone, in the order in which they end.
 
     Of each the place where the input waits then, as `waiting_places` says; its strip; whether the
-    first half of the strip is done with it; whether it is an input of the first output's row.
+    strip is done with it before its peak; whether it is an input of the first output's row.
     """
 
     places: Int64
@@ -78,8 +79,8 @@ class _Waits(NamedTuple):
     in_first_row: NDArray[np.bool_]
 
     def full(self, strip: int) -> int:
-        """How many places, from the first on, hold inputs that a strip's first half is done with
-        as the second one begins."""
+        """How many places, from the first on, hold inputs that a strip is done with before its
+        peak."""
         held = self.places[self.is_early & (self.strip == strip)]
         held = np.unique(held[held >= 0])
         return int(np.argmin(np.append(held == np.arange(len(held)), False)))
@@ -91,8 +92,9 @@ def swept_inputs_saved(schedule: Schedule, bits: int) -> list[Saved]:
     bits: the peak of the schedule. At most what stays through, then what stays in each k tile.
     """
     found: list[Saved] = []
+    sweeps = sweeps_of(schedule, bits)
     for law in (_saved_through, _saved_in_each):
-        every = (law(sweep, bits) for sweep in sweeps_of(schedule))
+        every = (law(sweep, bits) for sweep in sweeps)
         found += islice((saved for saved in every if saved), 1)
     return found
 
@@ -102,7 +104,7 @@ def _saved_through(sweep: Sweep, bits: int) -> Saved | None:
     k_tiles, strips = len(sweep.outputs), range(len(sweep.strips))
     if k_tiles == 1 or sweep.outputs[0] < max(sweep.outputs):
         return None
-    if all(sweep.half_peak(at) < bits for at in strips):
+    if all(sweep.late_peak(at) < bits for at in strips):
         return None
     sizes = sweep.channels
     users = {channels: _first_users(sweep, channels) for channels in set(sizes)}
@@ -119,13 +121,13 @@ def _saved_through(sweep: Sweep, bits: int) -> Saved | None:
 def _saved_in_each(sweep: Sweep, bits: int) -> Saved | None:
     """What places save from strip to strip, each k tile a pass by itself."""
     sizes, earlier = sweep.channels, range(len(sweep.strips) - 1)
-    at_peak = [at for at in earlier if sweep.half_peak(at) == bits]
+    at_peak = [at for at in earlier if sweep.late_peak(at) == bits]
     if not at_peak and len(earlier) != 1:
         return None
     largest = _waits(sweep, max(sizes))
     floor, grows, most = 0, bits, max(map(largest.full, at_peak), default=0)
     if not at_peak:
-        floor, grows = bits, sweep.half_peak(0)
+        floor, grows = bits, sweep.late_peak(0)
         most = _most_with_second(sweep, largest, bits)
     if not most:
         return None
@@ -136,7 +138,7 @@ def _saved_in_each(sweep: Sweep, bits: int) -> Saved | None:
 
 def _most_with_second(sweep: Sweep, waits: _Waits, bits: int) -> int:
     """Up to how many places the peak is as said where the second of two strips has its own."""
-    width, first = sweep.schedule.layer.widths.inputs, sweep.half_peak(0)
+    width, first = sweep.schedule.layer.widths.inputs, sweep.late_peak(0)
     if tile_peak(sweep.tile(0, sweep.axis), sweep.schedule) > first:
         return 0
     by_outputs = sweep.is_by_outputs and len(sweep.channels) == 1
@@ -172,7 +174,7 @@ def _first_row_bits(sweep: Sweep) -> int:
 
 
 def _first_users(sweep: Sweep, channels: int) -> Int64:
-    """Of the first inputs that the first half of the first strip is done with: how many strips use
+    """Of the first inputs that the first strip is done with before its peak: how many strips use
     each."""
     rows = last_steps(sweep, sweep.axis.pairs())
     rows = rows[early_rows(sweep, rows)]

@@ -5,13 +5,12 @@ windows overlap. Let x places take the first of these that the first tile is don
 three channels or more has its peak P in the last channel but one too: if that of the first tile is
 the schedule's, x words of the channels before wait there, and P + x is the peak; each saves 1.
 
-Weights resident, strips, the loop over tap tiles outside theirs: outputs are spilled between tap
-tiles. Let x places take the first psums that the pass's first tile is done with and a later one
-visits. If all tap tiles visit them, they stay until the last one does; no strip but the first has
-them among its own, so that P + x is the peak if the tile of another strip, before the last tap
-tile, has peak P. Each saves a write and a read for every tap tile but one. Without strips, cut the
-first tap tile in two as in `halves`: if the second half of its outputs has peak P, psums that are
-done with before its first MAC wait there.
+Weights resident, without strips, the loop over tap tiles inside that over k tiles: outputs are
+spilled between tap tiles. Cut the first tap tile in two as in `halves`: if the second half of its
+outputs has the schedule's peak P, psums that are done with before its first MAC wait there. Let x
+places take the first of these; if all tap tiles visit them, they stay until the last one does, and
+P + x is the peak. Each saves a write and a read for every tap tile but one. (With strips:
+`first_words`.)
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from accelsim.dataflow.long_streams import MOST_PLACES, tail
 from accelsim.dataflow.schedule import ROW_LOOPS, Schedule
 from accelsim.dataflow.tile_axes import axis_piece
 from accelsim.dataflow.tile_peaks import tile_peak, with_axis
-from accelsim.workload.layer import Axis, Conv, Int64
+from accelsim.workload.layer import Conv, Int64
 
 _NONE = np.zeros(0, dtype=np.int64)
 
@@ -55,48 +54,13 @@ def inputs_saved_between_taps(part: Schedule, bits: int) -> Int64:
 
 
 def psums_saved_between_taps(schedule: Schedule, bits: int) -> Int64:
-    """Words moved that 1, 2, ... places for psums save, the loops over k, tap tiles and strips in
-    this order; bits: the peak.
+    """Words moved that 1, 2, ... places for psums save, the loops over k and tap tiles in this
+    order; bits: the peak.
     """
-    begins = {cut.dim: cut.begins for cut in schedule.tiling.cuts}
-    taps, strip = [d for d in "RS" if d in begins], [d for d in "PQ" if d in begins]
     loops = [cut.dim for cut in schedule.tiling.cuts]
-    if loops in (taps, ["K", *taps]) and len(taps) == 1:
-        return _saved_without_strips(schedule, bits, taps[0])
-    if len(taps) != 1 or len(strip) != 1 or loops not in ([*taps, *strip], ["K", *taps, *strip]):
+    tap = loops[-1] if loops else ""
+    if loops not in ([tap], ["K", tap]) or tap not in ("R", "S"):
         return _NONE
-    if schedule.resident != "weights" or schedule.part or schedule.tiling.serpentine:
-        return _NONE
-    group = schedule.layer.group()
-    outputs = schedule.lengths("K")
-    cuts = {**begins, taps[0]: (*begins[taps[0]], group.dims[taps[0]])}
-    cuts[strip[0]] = (*begins[strip[0]], group.dims[strip[0]])
-    rows, cols = (_pieces(axis, dim, tap, cuts) for axis, dim, tap in (
-        (group.rows, "P", "R"), (group.cols, "Q", "S")))  # fmt: skip
-    tiles = {}  # by tap tile and strip
-    for (row_at, row), (col_at, col) in product(rows, cols):
-        at = max(row_at[1], col_at[1]), max(row_at[0], col_at[0])
-        tile = replace(group, K=max(outputs), rows=row, cols=col)
-        if tile.useful_macs:
-            tiles[at] = tile
-    (_, first), *_ = sorted(tiles)
-    visitors = [tile for (_, at), tile in sorted(tiles.items()) if at == first]
-    last = len(begins[taps[0]]) - 1
-    if len(visitors) <= last:
-        return _NONE
-    again = set.intersection(*(_visited(tile) for tile in visitors[1:]))
-    staying = len(_visited(visitors[0]) & again)
-    if last > 1 and staying < len(_visited(visitors[0])):
-        return _NONE
-    others = {tile for (tap, at), tile in tiles.items() if at != first and tap < last}
-    if not any(tile_peak(tile, schedule) == bits for tile in others):
-        return _NONE
-    most = min(min(outputs) * group.N * staying, MOST_PLACES)
-    return np.arange(1, most + 1) * (2 * last * len(outputs))
-
-
-def _saved_without_strips(schedule: Schedule, bits: int, tap: str) -> Int64:
-    """The same where tap tiles alone are cut, and k tiles around them."""
     group, outputs, loop = schedule.layer.group(), schedule.lengths("K"), schedule.order[0]
     if schedule.resident != "weights" or schedule.part or schedule.tiling.serpentine:
         return _NONE
@@ -137,16 +101,3 @@ def _visited(tile: Conv) -> set[tuple[int, int]]:
     """Outputs (p, q) of a tile that any tap feeds."""
     rows, cols = (set(axis.pairs()[0].tolist()) for axis in (tile.rows, tile.cols))
     return set(product(rows, cols))
-
-
-def _pieces(
-    axis: Axis, dim: str, tap: str, cuts: dict[str, tuple[int, ...]]
-) -> list[tuple[tuple[int, int], Axis]]:
-    """The pieces of an axis, by the number of their outputs and of their taps."""
-    outputs = pairwise(cuts.get(dim, (0, axis.outputs)))
-    taps = list(pairwise(cuts.get(tap, (0, axis.taps))))
-    return [
-        ((at, tap_at), axis_piece(axis, *bounds, *tap_bounds))
-        for at, bounds in enumerate(outputs)
-        for tap_at, tap_bounds in enumerate(taps)
-    ]

@@ -123,18 +123,6 @@ def axis_piece(axis: Axis, low: int, high: int, first: int, last: int) -> Axis:
     return Axis(outputs, taps, min(inputs, reach), axis.stride, axis.dilation, pad, axis.kind)
 
 
-def last_inputs(axis: Axis, begin: int) -> Axis:
-    """What the inputs of a conv's or a deconv's axis from `begin` on meet as an axis of its own."""
-    p, _, h = axis.pairs()
-    later = h >= begin
-    if not later.any():
-        return replace(axis, inputs=0)
-    low, begin = int(p[later].min()), int(h[later].min())
-    near, far = (low, begin) if axis.kind == "deconv" else (begin, low)
-    pad = axis.pad + near - axis.stride * far
-    return replace(axis, outputs=axis.outputs - low, inputs=axis.inputs - begin, pad=pad)
-
-
 def _counted(
     axis: Axis, begins: tuple[tuple[int, ...], ...], tap_begins: tuple[tuple[int, ...], ...]
 ) -> AxisTiles:

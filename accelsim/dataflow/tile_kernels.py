@@ -190,6 +190,8 @@ def _weights_strips(  # type: ignore[no-untyped-def]
     visits, used = rows[0][i, 4] * cols[0][j, 4], rows[0][0, 4] * cols[0][0, 4]
     fixed = K * C * rows[0][0, 3] * cols[0][0, 3] * w + N * K * pixels * o
     strips = rows[0][i, 0] * cols[0][j, 0]
+    # a strip's peak is that of a layer of its own, as no weights wait in it for another
+    counts_alone = strips == 1 or (macs and w == 0)
     extra = 0 if macs else bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
     new, streams, kinds = np.zeros(11, np.int64), np.zeros((2, 7), np.int64), 0
     new[3], new[8], new[9] = turned, i, j
@@ -222,10 +224,10 @@ def _weights_strips(  # type: ignore[no-untyped-def]
                 safe, in_two, in_more, safe_turn = streams[sweep, 3:]
                 safe = safe or (in_two and strips == 2) or (in_more and (strips > 2 or N > 2))
                 exact = (t_c if sweep else t_k) >= 2 and macs and safe
-                if (strips == 1 or exact) and needs[2 * sweep] < least:
+                if (counts_alone or exact) and needs[2 * sweep] < least:
                     least, new[2], new[10] = needs[2 * sweep], 6 + 2 * sweep, exact
                 exact = macs and safe_turn
-                if (strips == 1 or exact) and needs[2 * sweep + 1] < least:
+                if (counts_alone or exact) and needs[2 * sweep + 1] < least:
                     least, new[2], new[10] = needs[2 * sweep + 1], 7 + 2 * sweep, exact
             if least < 1 << 60:
                 new[0], new[1], new[6], new[7] = held + least, traffic, k, c

@@ -16,11 +16,12 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.dataflow.liveness import peak_bits
+from accelsim.dataflow.liveness import done_at_peak, peak_bits
 from accelsim.dataflow.schedule import (
     Block,
     Buffering,
     Order,
+    Resident,
     Schedule,
     output_phases,
     tap_phases,
@@ -117,6 +118,12 @@ def _cut(schedule: Schedule, dim: str, tap: str) -> _Splits:
 def tile_peak(tile: Conv, schedule: Schedule) -> int:
     """The most live bits of a tile that runs as a schedule's tiles do."""
     return _peak_bits(tile, schedule.order, schedule.block, schedule.buffering)
+
+
+@lru_cache(maxsize=1024)
+def words_done(tile: Conv, order: Order, bits: int, operand: Resident) -> int:
+    """Words of an operand that a tile is done with when so many bits, its peak, live last."""
+    return done_at_peak(tile, order, bits, operand)
 
 
 def with_axis(tile: Conv, axis: Axis, is_row: bool) -> Conv:

@@ -30,8 +30,10 @@ with G the words of a channel live at a position of the sweep, D those of them t
 channel's turn or after it, d those live at one tap of its turn. Each is the peak where the stream
 is long enough for all of it to be live at once: three channels, two of what is swept inside, a
 position strictly inside all windows. Elsewhere it is an upper bound, and `frontier` counts such a
-schedule with `liveness`. EXACT is the sum of 1 if the capacity is the peak and 2 if the peak is
-reached in each of the stream's middle iterations, so that other words may stay beside it.
+schedule with `liveness`, tile by tile (so strips, between which weights wait, are offered where it
+is the peak, or where there are no weights). EXACT is the sum of 1 if the capacity is the peak and 2
+if the peak is reached in each of the stream's middle iterations, so that other words may stay
+beside it.
 
 The whole list: these tilings; `uneven_splits`; `exchanges`; on each what spare words save
 (`spare`); where that leaves sizes out, what further words do (`treads`); and of small layers all

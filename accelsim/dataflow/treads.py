@@ -45,17 +45,20 @@ class Step:
     base: Base | None = None
 
 
-def filled(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
+def filled(
+    bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int, late: bool = False
+) -> list[Step]:
     """Steps down from `traffic_bits` up to below `end_bits`.
 
     bases: schedules to give places to; the first that any words help is taken. The steps ascend
     strictly in bits and descend in traffic, which stays above `least`. Where words of one operand
-    leave sizes out, places for another are tried from the step before.
+    leave sizes out, places for another are tried from the step before. late: by those laws for
+    large layers that are tried where the others say nothing.
     """
     if not bases:
         return []
     if bases[0].schedule.layer.group().useful_macs > MOST_MACS:
-        return _streamed(bases, traffic_bits, end_bits, least)
+        return _streamed(bases, traffic_bits, end_bits, least, late)
     for base in bases:
         steps = _counted(base, traffic_bits, end_bits, least)
         if steps:
@@ -135,11 +138,13 @@ def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: i
     return found
 
 
-def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
-    """The steps of schedules that have no places yet, by the laws for large layers."""
+def _streamed(
+    bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int, late: bool
+) -> list[Step]:
+    """The steps of schedules by the laws for large layers, or those that are tried late."""
     tried, figures, savings = [], [], []
     for base in bases:
-        for offer in base.offers:
+        for offer in base.late_offers if late else base.offers:
             _, floor, grows, width, saved = offer
             # enough words to save something, and no more than fit
             last = min(max(end_bits - 1 - grows, 0) // width, len(saved))

@@ -114,6 +114,20 @@ def test_weights_through_two_parts_of_one_tile_each(K, C, rows, cols, monkeypatc
         check(found, point.after(point.steps))
 
 
+@pytest.mark.parametrize("taps", [2, 3, 5])
+def test_strips_of_a_pool(taps):
+    """One channel and no weights: of two strips the second fetches its left edge again."""
+    axis = Axis(13, taps, 13, pad=(taps - 1) // 2)
+    layer = Conv("pool", "pool", 1, 6, 6, 6, axis, axis, has_weights=False)
+    found = frontier(layer)
+    for point in found.points:
+        check(found, point)
+    two_strips = found.at(found.points[-1].bits - 8 * 4)
+    assert two_strips is not None
+    words = layer.group().inputs_words + layer.group().outputs_words
+    assert two_strips.traffic_bits <= 8 * (words + 13 * (taps - 1))
+
+
 @pytest.mark.parametrize(("sram", "most"), [(8, 72), (12, 60), (16, 55), (19, 51)])
 def test_small_matmul_close_to_the_searched_best(sram, most):
     """4 x 4 x 4: an exhaustive search found 68, 58, 54, 50 words (THEORY.md)."""

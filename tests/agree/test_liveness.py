@@ -6,11 +6,11 @@ import random
 
 import pytest
 from cases import random_block, random_layer, share_of
-from walk import walked_peak
+from walk import walked_done, walked_peak
 
-from accelsim.dataflow.liveness import peak, peak_at_least, separate_peaks
+from accelsim.dataflow.liveness import done_at_peak, peak, peak_at_least, separate_peaks
 from accelsim.dataflow.residency import candidates, once_only
-from accelsim.dataflow.schedule import BUFFERINGS
+from accelsim.dataflow.schedule import BUFFERINGS, ONE_MAC, RESIDENTS
 
 
 @pytest.mark.parametrize("seed", range(share_of(500)))
@@ -36,3 +36,14 @@ def test_every_family_and_order_equals_the_walk(seed):
             assert best.peak.bits == bits < least
         else:
             assert best.peak.bits == least
+
+
+@pytest.mark.parametrize("seed", range(share_of(200)))
+def test_words_done_with_as_the_peak_is_there_for_the_last_time(seed):
+    group = random_layer(random.Random(seed)).group()
+    for _, family, order in candidates(group, ONE_MAC):
+        bits = peak(group, order, ONE_MAC, "single").bits
+        done = walked_done(group, order)
+        for operand in RESIDENTS:
+            assert done_at_peak(group, order, bits, operand) == done[operand], (family, order)
+            assert done_at_peak(group, order, bits + 1, operand) == 0

@@ -124,7 +124,7 @@ def test_each_word_saves_one_or_more(seed):
     "name",
     [
         "alexnet", "vgg16", "resnet18", "googlenet_2014", "inception_v3", "mobilenet_v2", "segnet",
-        "srcnn", "vdsr", "dncnn17", "lraspp_mobilenet_v3_large",
+        "srcnn", "vdsr", "dncnn17", "lraspp_mobilenet_v3_large", "tiny_yolov2",
     ],
 )  # fmt: skip
 def test_each_word_saves_one_or_more_in_a_network(name):
@@ -134,9 +134,10 @@ def test_each_word_saves_one_or_more_in_a_network(name):
         assert treads(frontier(layer), 8) == []
 
 
-def test_each_word_saves_one_or_more_in_a_deconvolution():
+@pytest.mark.parametrize("name", ["upscore2", "upscore_pool4", "upscore8"])
+def test_each_word_saves_one_or_more_in_a_deconvolution(name):
     """Up to 13 column strips, of three k tiles or more: many of its points are inputs that stay."""
     layers = accelsim.load_network("fcn8s").layers
-    layer = next(node.layer for node in layers if node.name == "upscore_pool4")
+    layer = next(node.layer for node in layers if node.name == name)
     assert isinstance(layer, Conv)
     assert treads(frontier(layer), 8) == []
