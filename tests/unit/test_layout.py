@@ -13,7 +13,7 @@ from accelsim import verify
 
 PACKAGE = Path(__file__).parents[2] / "accelsim"
 ROWS = [
-    ["units", "spec", "results"],
+    ["units", "ranges", "spec", "fields", "results"],
     ["workload"],
     ["hardware"],
     ["dataflow.schedule", "dataflow.schedule_file"],
@@ -27,11 +27,13 @@ ROWS = [
         "claims",
         "staircase",
         "frontiers",
+        "known_choices",
         "mappings",
         "runs",
         "stall_free",
         "traces",
         "sweep",
+        "sweeping",
         "verify",
     ],
     ["importers"],
