@@ -10,6 +10,7 @@ from typing import Any, cast
 from accelsim.dataflow.schedule import RESIDENTS, Buffering, Resident, Schedule
 from accelsim.dataflow.tile_traffic import tile_text
 from accelsim.hardware.accelerator import Accelerator, load_accelerator
+from accelsim.known_choices import KnownChoices
 from accelsim.results import Result, Row
 from accelsim.simulate import (
     TooLittleSram,
@@ -75,6 +76,7 @@ def run(
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
     sram: int | None = None,
+    known: KnownChoices | None = None,
 ) -> RunResult:
     """Return how each layer runs on an accelerator: schedule, SRAM, traffic, cycles, bandwidth.
 
@@ -83,7 +85,8 @@ def run(
     (`timing.candidates`) each layer takes the one with the fewest cycles, or with `objective`
     traffic the least traffic. `sram`, in bytes, is one shared SRAM in place of the accelerator's.
     The rest is as for `min_sram`; widths that no network sets are the accelerator's. Several
-    accelerators run one after another. Raises TooLittleSram where a layer does not fit, InputError
+    accelerators run one after another; what other runs chose, in `known`, is not searched for
+    again. Raises TooLittleSram where a layer does not fit, InputError
     for a fault of files or arguments.
     """
     try:
@@ -102,7 +105,7 @@ def run(
             networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
             word_bits=device.word_bits,
         )  # fmt: skip
-        chosen = _Choices(device, objective, residents)
+        chosen = _Choices(device, objective, residents, known)
         each = {}
         for network in loaded:
             own = [chosen.of(node) for node in chosen_layers(network, layer)]
@@ -127,9 +130,14 @@ class _Choices:
     """What is chosen for the layers of a device; those that differ in name only are chosen once."""
 
     def __init__(
-        self, device: Accelerator, objective: str, residents: tuple[Resident, ...]
+        self,
+        device: Accelerator,
+        objective: str,
+        residents: tuple[Resident, ...],
+        known: KnownChoices | None = None,
     ) -> None:
         self.device, self.objective, self.residents = device, objective, residents
+        self.known = known or KnownChoices()
         self.machine, self._known = machine_of(device), dict[Layer, Choice]()
 
     def of(self, node: Node) -> LayerRun:
@@ -138,7 +146,12 @@ class _Choices:
         assert layer is not None
         key = replace(layer, name="")
         if key not in self._known:
-            self._known[key] = self._choose(node.name, key)
+            asked = key, self.machine, self.objective, self.residents
+            found = self.known.find(*asked)
+            if found is None:
+                found = self._choose(node.name, key)
+                self.known.keep(*asked, found)
+            self._known[key] = found
         choice = self._known[key]
         if choice.schedule is not None and isinstance(layer, Conv):
             choice = replace(choice, schedule=replace(choice.schedule, layer=layer))

@@ -23,6 +23,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which all eyes tell apart
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#808080"
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, "#CC79A7")
 FAMILIES = {"weights": (BLUE, "s"), "inputs": (ORANGE, "^"), "outputs": (GREEN, "o")}
 STYLE: Any = {
     "font.family": "sans-serif", "font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8,
@@ -33,11 +34,20 @@ STYLE: Any = {
 }  # fmt: skip
 
 
-def plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> Figure:
-    """Return the picture of a result of min-sram, frontier or run; raises InputError for others.
+def plot(
+    result: Result, *, width_inches: float = 7.0, panels: bool = False, kind: str | None = None
+) -> Figure:
+    """Return the picture of a result of min-sram, frontier, run or sweep; InputError for others.
 
-    Several networks' frontiers are overlaid; `panels` gives each layer of one its own.
+    Several networks' frontiers are overlaid; `panels` gives each layer of one its own. `kind` is
+    which picture of a sweep.
     """
+    if "sram_capacity_bytes" in result.columns:
+        from accelsim.report.sweep_plots import plot_sweep
+
+        return plot_sweep(result, width_inches=width_inches, kind=kind)
+    if kind is not None:
+        raise InputError(f"only a sweep has several pictures; leave out {kind}")
     if panels:
         from accelsim.report.staircase_plots import plot_layers
 
