@@ -188,7 +188,7 @@ def side_of(path: str) -> str:
         fields = model.model_fields.items()
         known |= {field.alias or name: side for name, field in fields if name not in _UNSWEPT}
     if first not in known:
-        right = suggest(first, (*known, SRAM, *LOADING))
+        right = suggest(first, {*known, SRAM, *LOADING})
         raise InputError(f"{path}: no network or accelerator has a field {quote(first)}; {right}")
     return known[first]
 

@@ -264,6 +264,8 @@ def counts(path: str | Path, shown: Set[str] | None = None) -> tuple[int, int, i
 def notes(path: str | Path) -> dict[str, Any]:
     """What made the file: version, inputs' hashes by path; raises InputError for no sweep."""
     check_is_sweep(str(path))
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such file; `accelsim sweep --store {path}` makes one")
     with read_only(path) as db:
         found = dict(db.execute("SELECT name, value FROM sweep"))
     inputs = {name[6:]: value for name, value in found.items() if name.startswith("input ")}
