@@ -104,7 +104,9 @@ def _notebook_cell() -> Callable[[Bar], None]:
     def show(bar: Bar) -> None:
         """Draw it as it is now."""
         out = StringIO()
-        Console(file=out, width=90, force_jupyter=False).print(bar.get_renderable())
+        Console(
+            file=out, width=90, force_jupyter=False, color_system=None, force_terminal=False
+        ).print(bar.get_renderable())
         cell.update({"text/plain": out.getvalue().rstrip()}, raw=True)
 
     return show

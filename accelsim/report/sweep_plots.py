@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,22 +98,23 @@ def _lines(
 
 
 def _panels(rows: Sequence[Row], varied: Sequence[str], along: str) -> dict[str, Series]:
-    """Lines by panel. Networks or accelerators alone are lines of one; else each has its own."""
-    others = [name for name in varied if name != along]
-    names = [name for name in others if name in ("network", "accelerator")]
-    few = all(len({row[name] for row in rows}) <= len(COLOURS) for name in others)
-    of_panel = names if len(others) > 1 or not few else []
+    """Lines by panel: no more lines in one than there are colours, where panels can see to that."""
+    values = {name: len({row[name] for row in rows}) for name in varied if name != along}
+    of_panel: list[str] = []
+    of_line = sorted(
+        values, key=lambda name: (name not in ("network", "accelerator"), values[name])
+    )
+    while math.prod(values[name] for name in of_line) > len(COLOURS) and len(of_line) > 1:
+        of_panel.append(of_line.pop(0))
     panels: dict[str, Series] = {}
     for row in sorted(rows, key=lambda row: _key(row[along])):
-        title = " on ".join(str(row[name]) for name in of_panel) or _title(rows, names)
-        label = ", ".join(_said(name, row[name]) for name in others if name not in of_panel)
-        panels.setdefault(title, {}).setdefault(label, []).append(row)
+        names = [name for name in ("network", "accelerator") if name not in of_line]
+        title = " on ".join(str(row[name]) for name in names)
+        rest = [_said(name, row[name]) for name in of_panel if name not in names]
+        label = ", ".join(_said(name, row[name]) for name in varied if name in of_line)
+        series = panels.setdefault(", ".join(filter(None, [title, *rest])), {})
+        series.setdefault(label, []).append(row)
     return panels
-
-
-def _title(rows: Sequence[Row], varied: Sequence[str]) -> str:
-    fixed = [str(rows[0][name]) for name in ("network", "accelerator") if name not in varied]
-    return " on ".join(fixed)
 
 
 def _draw_bandwidth(axes: Axes, along: str, series: Series) -> None:
