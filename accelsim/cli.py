@@ -86,6 +86,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _min_sram(given: Namespace) -> int:
+    from accelsim.spec import shipped_names
+
+    if bool(given.networks) == given.all:
+        raise UsageError("accelsim min-sram: name networks, or --all")
+    if given.all:
+        given.networks = shipped_names("networks")
     if given.accelerator:
         return _stall_free(given)
     for option in ("at", "latency"):
@@ -267,14 +273,16 @@ def _sweep(given: Namespace) -> int:
 
 def _swept(given: Namespace) -> dict[str, Any]:
     """What the sweep is asked for, by the command line and by a sweep file."""
+    from accelsim.spec import shipped_names
     from accelsim.sweeping.format import read_sweep_file
 
-    asked: dict[str, Any] = {"networks": given.networks, "accelerator": given.accelerator}
+    networks = [*given.networks, *(shipped_names("networks") if given.all else ())]
+    asked: dict[str, Any] = {"networks": networks, "accelerator": given.accelerator}
     axes: dict[str, Any] = {}
     names = ("sram", "layer", "batch", "input", "bits", "psum_bits")
     if given.points:
         file = read_sweep_file(given.points)
-        asked = {"networks": [*file.networks, *given.networks]}
+        asked = {"networks": [*file.networks, *networks]}
         asked["accelerator"] = [*file.accelerators, *given.accelerator]
         axes |= file.set or {}
         axes |= {name: getattr(file, name) for name in names if getattr(file, name)}

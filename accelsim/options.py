@@ -128,7 +128,8 @@ def add_networks(parser: Parser, how_many: str) -> None:
 
 def add_min_sram(parser: Parser) -> None:
     """Options of `min-sram`."""
-    add_networks(parser, "+")
+    add_networks(parser, "*")
+    parser.add_argument("--all", action="store_true", help="all shipped networks")
     add_search(parser)
     parser.add_argument(
         "-a",
@@ -241,6 +242,7 @@ def add_sweep(parser: Parser) -> None:
     """Options of `sweep`."""
     parser.add_argument("networks", nargs="*", metavar="NET", help="shipped name or YAML file")
     option = parser.add_argument
+    option("--all", action="store_true", help="all shipped networks")
     option("-a", "--accelerator", action="append", default=[], metavar="ACC",
            help="shipped name or YAML file (repeatable)")  # fmt: skip
     option("--sram", metavar="RANGE", help="sizes of one shared SRAM: 16KiB:4MiB:x2, or 64KiB,1MiB")

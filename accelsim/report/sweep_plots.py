@@ -21,6 +21,11 @@ MAX_PANELS = 12
 _MOST_WRITTEN = 144
 """Cells of a map into which their value is written."""
 Series = dict[str, list[Row]]
+MAPPED = {
+    "bandwidth": ("needed_bandwidth_bytes_per_s", 1e9, "bandwidth needed, not to stall (GB/s)"),
+    "traffic": ("dram_x", 1.0, "off-chip traffic (x compulsory)"),
+}
+"""What a map of many networks shows: column, unit, label."""
 
 
 def plot_sweep(result: Result, *, width_inches: float = 7.0, kind: str | None = None) -> Figure:
@@ -69,6 +74,11 @@ def _lines(
     if not numbers:
         raise InputError("nothing is swept that could be an axis; sweep --sram or a field by --set")
     along = SRAM if SRAM in numbers else numbers[0]
+    if varied in (["network", SRAM], [SRAM, "network"]) and kind in MAPPED:
+        if len({row["network"] for row in rows}) > len(COLOURS):
+            from accelsim.report.network_plots import plot_networks_map
+
+            return plot_networks_map(rows, *MAPPED[kind], width_inches=width_inches)
     panels = _panels(rows, varied, along)
     if len(panels) > MAX_PANELS:
         raise InputError(f"{len(panels)} panels; {MAX_PANELS} at most, choose points by --where")
@@ -197,9 +207,10 @@ def _mark_once(axes: Axes, along: str, series: Series) -> None:
         return
     marked = False
     for at, rows in enumerate(series.values()):
-        once = [row for row in rows if _moved(row) == row["compulsory_bytes"]]
-        if once:
-            size = int(once[0][SRAM])
+        more = [row for row in rows if _moved(row) != row["compulsory_bytes"]]
+        first = rows.index(more[-1]) + 1 if more else 0
+        if first < len(rows):
+            size = int(rows[first][SRAM])
             colour = BLACK if len(series) == 1 else _colour(at, len(series))
             label = "every word once, from there" if len(series) > 1 and not marked else "_"
             marked = True

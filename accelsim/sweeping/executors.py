@@ -121,7 +121,7 @@ def _dask_client(scheduler: str) -> Any:
             "--scheduler needs Dask, which is not installed; pip install 'accelsim[dask]'"
         ) from None
     try:
-        return Client(scheduler, timeout=10, set_as_default=False)
+        return Client(scheduler, timeout=5, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         what = " ".join(str(error).split())[:200]
         right = "start one, `dask scheduler`, and give its address, tcp://HOST:8786"

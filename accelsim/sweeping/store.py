@@ -75,9 +75,11 @@ class Store:
                 )
 
     def close(self) -> None:
-        """Leave one file behind, without a journal beside it where nobody else has it open."""
+        """Leave one file behind, without a journal beside it, where nobody else has it open."""
         with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA busy_timeout=0")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
 
     def ask(self, points: Sequence[tuple[str, str, str, str]]) -> None:
