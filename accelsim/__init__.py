@@ -134,8 +134,8 @@ def _plot(
 ) -> Figure:
     """Draw the result as a matplotlib figure; raises InputError where it has no picture.
 
-    `panels` gives each layer of a frontier its own; `kind` is which picture of a sweep: bandwidth,
-    traffic, cycles, map or pareto.
+    `panels` gives each layer of a frontier or sweep its own; `kind` is which picture of a sweep:
+    bandwidth, traffic, cycles, map or pareto.
     """
     from accelsim.report.plots import plot
 

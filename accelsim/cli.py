@@ -244,11 +244,13 @@ def _sweep(given: Namespace) -> int:
 
     picture = _picture(given)
     asked = _swept(given)
-    jobs = given.jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    own = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
     try:
         with sweep_progress() as progress:
             found = sweep(
-                **asked, file=given.store, fresh=given.fresh, jobs=jobs,
+                **asked, file=given.store, fresh=given.fresh, jobs=given.jobs or len(own),
                 scheduler=given.scheduler, progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:
@@ -325,11 +327,16 @@ def _results(given: Namespace) -> int:
 
         write_whole(given.output, parquet(rows))
         return _say(f"wrote {given.output}")
-    chosen = _format(given)
+    chosen, picture = _format(given), _picture(given)
     if chosen == "csv":
         _write_parts(csv_parts(rows), given.output)
         return 0
     shown = replace(found, table=tuple(rows))
+    if picture:
+        from accelsim.report.plots import plot, save
+
+        save(plot(shown), given.output)
+        return _say(f"wrote {given.output}")
     if chosen == "json":
         _write(shown.to_json(), given.output)
     elif of_layers:

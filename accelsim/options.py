@@ -286,9 +286,7 @@ def add_results(parser: Parser) -> None:
 
 def add_panels(parser: Parser) -> None:
     """What a picture of a frontier shows."""
-    parser.add_argument(
-        "--panels", action="store_true", help="in a picture: a panel per layer, with its bound"
-    )
+    parser.add_argument("--panels", action="store_true", help="in a picture: a panel per layer")
 
 
 def add_replay(parser: Parser) -> None:

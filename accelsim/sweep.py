@@ -121,7 +121,7 @@ def run_plan(
         kept.close()
     result = read_sweep(path, keys)
     if folder is not None:
-        weakref.finalize(result, folder.cleanup)
+        weakref.finalize(result.table, folder.cleanup)
     return result
 
 

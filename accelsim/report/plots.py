@@ -39,13 +39,13 @@ def plot(
 ) -> Figure:
     """Return the picture of a result of min-sram, frontier, run or sweep; InputError for others.
 
-    Several networks' frontiers are overlaid; `panels` gives each layer of one its own. `kind` is
-    which picture of a sweep.
+    Several networks' frontiers are overlaid; `panels` gives each layer of a frontier or a sweep of
+    one network its own. `kind` is which picture of a sweep.
     """
     if "sram_capacity_bytes" in result.columns:
         from accelsim.report.sweep_plots import plot_sweep
 
-        return plot_sweep(result, width_inches=width_inches, kind=kind)
+        return plot_sweep(result, width_inches=width_inches, kind=kind, panels=panels)
     if kind is not None:
         raise InputError(f"only a sweep has several pictures; leave out {kind}")
     if panels:

@@ -28,12 +28,18 @@ MAPPED = {
 """What a map of many networks shows: column, unit, label."""
 
 
-def plot_sweep(result: Result, *, width_inches: float = 7.0, kind: str | None = None) -> Figure:
+def plot_sweep(
+    result: Result,
+    *,
+    width_inches: float = 7.0,
+    kind: str | None = None,
+    panels: bool = False,
+) -> Figure:
     """Return one of a sweep's pictures: bandwidth, traffic, cycles, map or pareto.
 
     By default bandwidth where SRAM is swept, else a map of two fields, else cycles. Points that
-    failed are left out (crossed in a map). Raises InputError where the sweep does not have what the
-    picture shows.
+    failed are left out (crossed in a map). `panels` gives each of the layers that take longest its
+    own. Raises InputError where the sweep does not have what the picture shows.
     """
     if "layer" in result.columns or SRAM not in result.columns:
         raise InputError("only the points of a sweep have these pictures; plot the sweep's file")
@@ -48,8 +54,25 @@ def plot_sweep(result: Result, *, width_inches: float = 7.0, kind: str | None = 
         return _map(list(result.table), width_inches)
     if kind == "pareto":
         return _pareto(rows, varied, width_inches)
-    layers = list(result.iterate_layers()) if isinstance(result, SweepResult) else []
+    layers = _layers_of(result, rows)
+    if panels:
+        if varied != [SRAM] or not layers or kind == "cycles":
+            raise InputError("panels are of bandwidth or traffic where SRAM alone is swept")
+        return _draw_panels(kind, SRAM, _slowest(layers), [], width_inches)
     return _lines(kind, rows, varied, layers, width_inches)
+
+
+def _layers_of(result: Result, rows: Sequence[Row]) -> list[Row]:
+    """The layers with MACs of these points, where the result has them."""
+    if not isinstance(result, SweepResult):
+        return []
+    columns = list(rows[0])
+    names = columns[: columns.index(SRAM) + 1]
+    meant = {tuple(row[name] for name in names) for row in rows}
+    return [
+        row for row in result.iterate_layers()
+        if row["macs"] and tuple(row[name] for name in names) in meant
+    ]  # fmt: skip
 
 
 def varied_fields(rows: Sequence[Row]) -> list[str]:
@@ -67,37 +90,48 @@ def _lines(
     kind: str, rows: list[Row], varied: list[str], layers: list[Row], width_inches: float
 ) -> Figure:
     """Panels of lines against SRAM, or against the one field that is swept without it."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     numbers = [name for name in varied if _is_number(rows, name)]
     if not numbers:
         raise InputError("nothing is swept that could be an axis; sweep --sram or a field by --set")
     along = SRAM if SRAM in numbers else numbers[0]
-    if varied in (["network", SRAM], [SRAM, "network"]) and kind in MAPPED:
-        if len({row["network"] for row in rows}) > len(COLOURS):
-            from accelsim.report.network_plots import plot_networks_map
+    networks = {row["network"] for row in rows}
+    if varied == ["network", SRAM] and kind in MAPPED and len(networks) > len(COLOURS):
+        from accelsim.report.network_plots import plot_networks_map
 
-            return plot_networks_map(rows, *MAPPED[kind], width_inches=width_inches)
+        return plot_networks_map(rows, *MAPPED[kind], width_inches=width_inches)
     panels = _panels(rows, varied, along)
     if len(panels) > MAX_PANELS:
         raise InputError(f"{len(panels)} panels; {MAX_PANELS} at most, choose points by --where")
+    return _draw_panels(kind, along, panels, layers, width_inches)
+
+
+def _draw_panels(
+    kind: str, along: str, panels: dict[str, Series], layers: list[Row], width_inches: float
+) -> Figure:
+    """Lines of each panel; behind those of one line alone, thin ones of its layers."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     columns = 1 if len(panels) == 1 else 2 if width_inches < 6 else min(3, len(panels))
     high = -(-len(panels) // columns)
     with mpl.rc_context(STYLE):
         size = (width_inches, 0.55 * width_inches if high == 1 == columns else 2.3 * high + 0.5)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(high, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        alone = len(panels) == 1 and len(next(iter(panels.values()))) == 1
         for axes, (title, series) in zip(grid, panels.items(), strict=False):
-            if alone and layers:
+            if len(panels) == len(series) == 1:
                 _layer_lines(axes, kind, along, layers)
             _DRAW[kind](axes, along, series)
             _mark_once(axes, along, series)
             _dress(axes, along, title)
-            _tick(axes, along, rows)
-        for axes in grid[len(panels) :]:
-            axes.set_visible(False)
+        places = {x for series in panels.values() for rows in series.values()
+                  for x in _xs(rows, along)}  # fmt: skip
+        _tick(grid[0], sorted(places), 12 // min(columns, 2))
+        for at, axes in enumerate(grid):
+            axes.set_visible(at < len(panels))
+            below = at + columns >= len(panels)
+            axes.tick_params(labelbottom=below)
+            axes.set_xlabel(_axis_name(along) if below else "")
         for axes in grid[::columns]:
             axes.set_ylabel(_LABELS[kind])
         handles, labels = grid[0].get_legend_handles_labels()
@@ -105,6 +139,24 @@ def _lines(
             handles, labels, loc="outside upper right", ncols=4 if width_inches > 5 else 2
         )
     return figure
+
+
+def _slowest(layers: Sequence[Row]) -> dict[str, Series]:
+    """A panel for each of the layers that take longest, in file order; equal ones share it."""
+    each: dict[str, list[Row]] = {}
+    for row in sorted(layers, key=lambda row: _key(row[SRAM])):
+        each.setdefault(str(row["layer"]), []).append(row)
+    alike: dict[tuple[Value, ...], list[str]] = {}
+    for name, rows in each.items():
+        figures = ("total_cycles", "compute_cycles", "dram_read_bytes", "dram_write_bytes", "macs")
+        alike.setdefault(tuple(row[figure] for row in rows for figure in figures), []).append(name)
+    first = [names[0] for names in alike.values()]
+    slow = sorted(first, key=lambda name: -sum(int(row["total_cycles"]) for row in each[name]))
+    return {
+        names[0] + (f" (x{len(names)})" if len(names) > 1 else ""): {"": each[names[0]]}
+        for names in alike.values()
+        if names[0] in slow[:MAX_PANELS]
+    }
 
 
 def _panels(rows: Sequence[Row], varied: Sequence[str], along: str) -> dict[str, Series]:
@@ -192,8 +244,7 @@ def _layer_lines(axes: Axes, kind: str, along: str, layers: Sequence[Row]) -> No
         return
     each: dict[str, list[Row]] = {}
     for row in sorted(layers, key=lambda row: _key(row[along])):
-        if row["macs"]:
-            each.setdefault(str(row["layer"]), []).append(row)
+        each.setdefault(str(row["layer"]), []).append(row)
     scale = 1e9 if kind == "bandwidth" else 1
     for at, rows in enumerate(each.values()):
         values = [float(row[columns[kind]]) / scale for row in rows]
@@ -216,10 +267,13 @@ def _mark_once(axes: Axes, along: str, series: Series) -> None:
             marked = True
             axes.axvline(size / 1024, color=colour, lw=0.7, ls=(0, (1, 1.5)), zorder=0, label=label)
             if len(series) == 1:
+                sizes = [int(row[SRAM]) for row in rows]
+                left = size**2 > sizes[0] * sizes[-1]  # where the text has more room
                 axes.annotate(
                     f"every word once\nfrom {format_bytes(size)}", (size / 1024, 0.98),
-                    xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points",
-                    va="top", fontsize=6.5,
+                    xycoords=("data", "axes fraction"), xytext=(-3 if left else 3, 0),
+                    textcoords="offset points", ha="right" if left else "left", va="top",
+                    fontsize=6.5,
                 )  # fmt: skip
 
 
@@ -352,12 +406,11 @@ def _dress(axes: Axes, along: str, title: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _tick(axes: Axes, along: str, rows: Sequence[Row]) -> None:
+def _tick(axes: Axes, places: Sequence[float], most: int) -> None:
     """Ticks where points are, as many as fit."""
     from matplotlib.ticker import NullLocator
 
-    places = sorted(set(_xs(rows, along)))
-    axes.set_xticks(places[:: -(-len(places) // 12)])
+    axes.set_xticks(places[:: -(-len(places) // most)])
     axes.xaxis.set_minor_locator(NullLocator())
 
 

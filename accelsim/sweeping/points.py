@@ -27,7 +27,7 @@ from accelsim.units import parse_bytes, quote, suggest
 from accelsim.workload.format import BitWidths, NetworkFile
 from accelsim.workload.network import Network, load_network
 
-MAX_POINTS = 1_000_000
+MAX_POINTS = 250_000
 SRAM = "sram"
 LOADING = ("batch", "input", "bits", "psum_bits")
 """Axes that `load_network` takes as they are; all others but the SRAM are paths into files."""

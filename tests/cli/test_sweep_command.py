@@ -119,7 +119,7 @@ def test_every_picture_is_drawn(capsys, command, kind):
         (["--bits", "99"], "bits"),
         (["--layer", "conv9"], "no layer `conv9` with a row"),
         (["--set", "batch=2", "--set", "batch,bits=2"], "batch: two axes set it; keep one"),
-        (["--set", "clock_hz=1:9000:+1", "--batch", "1:9000:+1"], "at most 1,000,000 are swept"),
+        (["--set", "clock_hz=1:9000:+1", "--batch", "1:9000:+1"], "at most 250,000 are swept"),
         (["--scheduler", "tcp://127.0.0.1:9"], "no scheduler answers"),
     ],
 )
