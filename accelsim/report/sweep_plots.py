@@ -127,6 +127,8 @@ def _draw_panels(
         places = {x for series in panels.values() for rows in series.values()
                   for x in _xs(rows, along)}  # fmt: skip
         _tick(grid[0], sorted(places), 12 // min(columns, 2))
+        if along == SRAM:
+            grid[0].set_ylim(top=1.8 * grid[0].get_ylim()[1])  # room for the corner's name
         for at, axes in enumerate(grid):
             axes.set_visible(at < len(panels))
             below = at + columns >= len(panels)
