@@ -115,7 +115,8 @@ def _draw_panels(
     columns = 1 if len(panels) == 1 else 2 if width_inches < 6 else min(3, len(panels))
     high = -(-len(panels) // columns)
     with mpl.rc_context(STYLE):
-        size = (width_inches, 0.55 * width_inches if high == 1 == columns else 2.3 * high + 0.5)
+        alone = max(0.55 * width_inches, 2.7)
+        size = (width_inches, alone if high == 1 == columns else 2.3 * high + 0.5)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(high, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, (title, series) in zip(grid, panels.items(), strict=False):
