@@ -208,11 +208,19 @@ def _run_networks(given: Namespace) -> int:
     picture = _picture(given)
     names = shipped_names("networks") if given.all else given.networks
     devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
-    options = ("objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram")
+    options = (
+        "objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram", "density",
+        "passes",
+    )  # fmt: skip
     try:
-        found = run(names, devices, **{name: getattr(given, name) for name in options})
+        found = run(
+            names, devices, leave_out=given.all,
+            **{name: getattr(given, name) for name in options},
+        )  # fmt: skip
     except TooLittleSram as error:
         return _say(f"accelsim run: {error}", 3)
+    for each in found.meta["left_out"]:
+        _say(f"left out: {each}")
     code = 0
     if given.replay:
         from accelsim.report.progress import replay_progress

@@ -6,7 +6,7 @@ candidates before, none has become better. A sweep that goes down from the large
 only where the last answer no longer fits, a handful of times a layer.
 
 That holds where the size says what fits and nothing else: for the fewest cycles and for the least
-traffic.
+traffic, not for energy, and not for row stationary arrays, whose mapping follows from their banks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accelsim.dataflow.schedule import Resident
+from accelsim.hardware.format import RowStationaryArray
 from accelsim.timing.candidates import Choice, Machine
 from accelsim.workload.layer import Layer
 
@@ -48,7 +49,8 @@ class KnownChoices:
         choice: Choice,
     ) -> None:
         """Remember what was chosen, if it can be of use at other sizes."""
-        if objective in _BY_FIT_ALONE:
+        by_fit = objective in _BY_FIT_ALONE and not isinstance(machine.pe, RowStationaryArray)
+        if by_fit:
             asked = (layer, replace(machine, sram_bytes=None), objective, residents)
             self._found.setdefault(asked, []).append((machine.capacities(), choice))
 

@@ -108,6 +108,16 @@ def _add_resident(parser: Parser) -> None:
     )
 
 
+def _add_objective(parser: Parser) -> None:
+    parser.add_argument(
+        "--objective",
+        type=_one_of("cycles", "traffic", "energy", "edp"),
+        default="cycles",
+        metavar="cycles|traffic|energy|edp",
+        help="what each layer's schedule is chosen for; edp: energy x time (default: cycles)",
+    )
+
+
 def _add_widths(parser: Parser) -> None:
     """How large a network's words and inputs are."""
     option = parser.add_argument
@@ -211,18 +221,22 @@ def add_run(parser: Parser) -> None:
         metavar="ACC",
         help="shipped name or YAML file (repeatable); all: every shipped one",
     )
-    option(
-        "--objective",
-        type=_one_of("cycles", "traffic"),
-        default="cycles",
-        metavar="cycles|traffic",
-        help="what each layer's schedule is chosen for (default: cycles)",
-    )
+    _add_objective(parser)
     option(
         "--sram",
         type=_typed(parse_bytes),
         metavar="SIZE",
         help="one shared SRAM of this size in place of the accelerator's",
+    )
+    option(
+        "--density",
+        metavar="FILE",
+        help="YAML file with the layers' densities, for operands that the accelerator codes",
+    )
+    option(
+        "--passes",
+        metavar="FILE",
+        help="mappings (m n e p q r t) of layers on a row stationary array, YAML",
     )
     option(
         "--replay",
@@ -258,8 +272,7 @@ def add_sweep(parser: Parser) -> None:
         example = "3x224x224,3x1080x1920" if name == "input" else "1,2,4"
         option(f"--{name}", metavar="RANGE", help=f"as for run, several: {example}")
     option("--points", metavar="FILE", help="a YAML file that says all this, under the same names")
-    option("--objective", type=_one_of("cycles", "traffic"), default="cycles",
-           metavar="cycles|traffic", help="what each layer's schedule is chosen for")  # fmt: skip
+    _add_objective(parser)
     option("--layer", action="append", metavar="NAME", help="only this layer or pattern")
     _add_resident(parser)
     option("--store", default="sweep.sqlite", metavar="FILE",

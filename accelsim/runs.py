@@ -7,49 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from accelsim.dataflow.schedule import RESIDENTS, Buffering, Resident, Schedule
+from accelsim.choosing import RUN_OBJECTIVES, Choices, LayerRun, layer_energy_pj
+from accelsim.dataflow.schedule import RESIDENTS, Buffering, Resident
 from accelsim.dataflow.tile_traffic import tile_text
-from accelsim.hardware.accelerator import Accelerator, load_accelerator
+from accelsim.hardware.accelerator import Accelerator, dram_text, load_accelerator
+from accelsim.hardware.compression import Densities, load_densities
 from accelsim.known_choices import KnownChoices
 from accelsim.results import Result, Row
-from accelsim.simulate import (
-    TooLittleSram,
-    chosen_layers,
-    conserve,
-    load_each,
-    result_meta,
-)
+from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
-from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candidate
-from accelsim.timing.passing import least_passing, passes
-from accelsim.units import format_bytes, parse_choice, quote
-from accelsim.workload.layer import OPERANDS, Conv, Layer, operand_bytes
+from accelsim.timing.passes_file import read_passes
+from accelsim.units import parse_choice, quote
+from accelsim.workload.layer import operand_bytes
 from accelsim.workload.network import Network, Node
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRun:
-    """A layer on the machine: what was chosen for it, and what that does."""
-
-    layer: Layer
-    choice: Choice
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """The schedule, which replays; None where words only pass through."""
-        return self.choice.schedule
-
-    @property
-    def dram_bytes(self) -> tuple[int, int]:
-        """Bytes read and written across the chip edge, each operand rounded up once."""
-        widths = self.layer.widths
-        weights, inputs, outputs, read, written = self.choice.traffic
-        reads = ((weights, widths.weights), (inputs, widths.inputs), (read, widths.psums))
-        writes = ((outputs, widths.outputs), (written, widths.psums))
-        return (
-            sum(-(-words * bits // 8) for words, bits in reads),
-            sum(-(-words * bits // 8) for words, bits in writes),
-        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +46,9 @@ def run(
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
     sram: int | None = None,
+    density: str | Path | None = None,
+    passes: str | Path | None = None,
+    leave_out: bool = False,
     known: KnownChoices | None = None,
 ) -> RunResult:
     """Return how each layer runs on an accelerator: schedule, SRAM, traffic, cycles, bandwidth.
@@ -83,107 +56,64 @@ def run(
     A row for each layer that moves words, in file order; layers run one after another, and none
     preloads for the next. Of all schedules that fit the accelerator's buffers
     (`timing.candidates`) each layer takes the one with the fewest cycles, or with `objective`
-    traffic the least traffic. `sram`, in bytes, is one shared SRAM in place of the accelerator's.
-    The rest is as for `min_sram`; widths that no network sets are the accelerator's. Several
-    accelerators run one after another; what other runs chose, in `known`, is not searched for
-    again. Raises TooLittleSram where a layer does not fit, InputError
-    for a fault of files or arguments.
+    traffic the least traffic, energy the least energy, edp the least energy times time. `sram`, in
+    bytes, is one shared SRAM in place of the accelerator's. `density` is a file of the layers'
+    densities, for operands that the accelerator codes, `passes` one of mappings for layers on row
+    stationary arrays (`timing.passes_file`). The rest is as for `min_sram`; widths that no network
+    sets are the accelerator's. Several accelerators run one after another; what other runs chose,
+    in `known`, is not searched for again. Raises TooLittleSram where a layer does not fit,
+    InputError for a fault of files or arguments. With `leave_out` networks that do not fit are left
+    out and named in `meta["left_out"]`, unless none does.
     """
     try:
-        parse_choice(objective, OBJECTIVES)
+        parse_choice(objective, RUN_OBJECTIVES)
     except ValueError as error:
         raise InputError(f"objective: {error}") from None
     one = isinstance(accelerator, str | Path | Accelerator)
     devices = _devices(cast(Any, [accelerator] if one else accelerator), sram)
     residents = RESIDENTS if resident is None else (resident,)
+    densities = load_densities(density) if density is not None else None
+    given = None if passes is None else read_passes(passes)
     rows: list[Row] = []
     runs: list[LayerRun] = []
     every: list[Network] = []
     summaries = {}
+    left_out: list[str] = []
     for device in devices:
         loaded = load_each(
             networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
             word_bits=device.word_bits,
         )  # fmt: skip
-        chosen = _Choices(device, objective, residents, known)
+        for file in (densities, given):
+            if file is not None:
+                file.check_names(node.name for network in loaded for node in network.layers)
+        chosen = Choices(device, objective, residents, densities, given, known)
         each = {}
         for network in loaded:
-            own = [chosen.of(node) for node in chosen_layers(network, layer)]
+            try:
+                own = [chosen.of(node) for node in chosen_layers(network, layer)]
+            except TooLittleSram as error:
+                left_out.append(f"{network.name}: {error}")
+                if leave_out:
+                    continue
+                raise
             nodes = zip(chosen_layers(network, layer), own, strict=True)
             table = [_row(network, node, found, device) for node, found in nodes]
             each[network.name] = _summary(table, device)
             rows += table
             runs += own
-        summaries[device.name] = next(iter(each.values())) if len(each) == 1 else {"networks": each}
-        every += loaded
+        one_each = len(loaded) == 1 and each
+        summaries[device.name] = next(iter(each.values())) if one_each else {"networks": each}
+        every += [network for network in loaded if network.name in each]
+    if not every:
+        raise TooLittleSram("; ".join(left_out))
     return RunResult(
-        meta=_meta(tuple(every), devices, objective),
+        meta=_meta(tuple(every), devices, objective, densities) | {"left_out": left_out},
         table=tuple(rows),
         summary=summaries[devices[0].name] if len(devices) == 1 else {"accelerators": summaries},
         networks=tuple(every),
         accelerators=devices,
         runs=tuple(runs),
-    )
-
-
-class _Choices:
-    """What is chosen for the layers of a device; those that differ in name only are chosen once."""
-
-    def __init__(
-        self,
-        device: Accelerator,
-        objective: str,
-        residents: tuple[Resident, ...],
-        known: KnownChoices | None = None,
-    ) -> None:
-        self.device, self.objective, self.residents = device, objective, residents
-        self.known = known or KnownChoices()
-        self.machine, self._known = machine_of(device), dict[Layer, Choice]()
-
-    def of(self, node: Node) -> LayerRun:
-        """How a layer runs; raises TooLittleSram where it cannot."""
-        layer = node.layer
-        assert layer is not None
-        key = replace(layer, name="")
-        if key not in self._known:
-            asked = key, self.machine, self.objective, self.residents
-            found = self.known.find(*asked)
-            if found is None:
-                found = self._choose(node.name, key)
-                self.known.keep(*asked, found)
-            self._known[key] = found
-        choice = self._known[key]
-        if choice.schedule is not None and isinstance(layer, Conv):
-            choice = replace(choice, schedule=replace(choice.schedule, layer=layer))
-        return LayerRun(layer, choice)
-
-    def _choose(self, name: str, layer: Layer) -> Choice:
-        has_macs = isinstance(layer, Conv) and layer.has_weights
-        found = [] if has_macs else [passes(layer, self.machine)]
-        wanted: dict[str, Any] = {"objective": self.objective, "residents": self.residents}
-        if isinstance(layer, Conv):
-            try:
-                found.append(best_candidate(layer, self.machine, **wanted))
-            except ValueError as error:
-                raise InputError(f"{self.device.path}: {name}: {error}") from None
-        fitting = [choice for choice in found if choice is not None]
-        if not fitting:
-            where = name, layer, self.device, self.machine, self.residents
-            raise TooLittleSram(_misfit(*where))
-        best = min(fitting, key=lambda choice: _rank(choice, layer, self.objective))
-        _check(best, layer)
-        return best
-
-
-def machine_of(accelerator: Accelerator) -> Machine:
-    """What decides a layer's time on an accelerator."""
-    return Machine(
-        pe=accelerator.pe,
-        sram_bytes=accelerator.sram_bytes,
-        rates=accelerator.sram_rates,
-        cycles_per_bit=accelerator.cycles_per_byte / 8,
-        latency_cycles=accelerator.latency_cycles,
-        buffering=cast(Buffering, accelerator.buffering),
     )
 
 
@@ -202,64 +132,12 @@ def _devices(
     return tuple(each if sram is None else replace(each, sram_bytes=sram) for each in found)
 
 
-def _rank(choice: Choice, layer: Layer, objective: str) -> tuple[int, ...]:
-    moved = sum(LayerRun(layer, choice).dram_bytes)
-    first = (choice.total_cycles, moved) if objective == "cycles" else (moved, choice.total_cycles)
-    return *first, choice.sram_bytes, choice.tiles
-
-
-def _check(choice: Choice, layer: Layer) -> None:
-    """Conservation: all MACs, each used word read, each output written; RuntimeError if not."""
-    if choice.schedule is not None:
-        conserve(choice.schedule)
-    weights, inputs, outputs, read, written = choice.traffic
-    least = layer.words
-    if weights < least[0] or inputs < least[1] or outputs != least[2] or read != written:
-        raise RuntimeError(f"{layer.name}: {choice.traffic} words move, {least} are to be moved")
-    if choice.total_cycles < max(choice.compute_cycles, choice.dram_cycles):
-        raise RuntimeError(f"{layer.name}: {choice.total_cycles} cycles are fewer than its parts'")
-
-
-def _misfit(
-    name: str,
-    layer: Layer,
-    device: Accelerator,
-    machine: Machine,
-    residents: tuple[Resident, ...],
-) -> str:
-    """Which operand finds no place, what it needs, and the smallest SRAM that would do."""
-    if isinstance(layer, Conv):
-        least = best_candidate(layer, machine, objective="space", residents=residents)
-        assert least is not None
-    else:
-        least = least_passing(layer, machine)
-    sizes, held = machine.capacities(), least.held_bits
-    needs = [-(-bits // 8) for bits in held]
-    if sizes[1] < 0:
-        at = held.index(max(held))
-        has = f"all operands share {sizes[0] // 8:,}"
-        right = f"{_size(sum(needs))} of SRAM would do"
-    else:
-        at = max(range(3), key=lambda operand: held[operand] - sizes[operand])
-        has = f"their buffer has {sizes[at] // 8:,}"
-        room = [max(need, size // 8) for need, size in zip(needs, sizes, strict=True)]
-        each = (f"{operand} {_size(size)}" for operand, size in zip(OPERANDS, room, strict=True))
-        right = f"{', '.join(each)} would do"
-    return (
-        f"{name} does not fit {device.name}: {OPERANDS[at]} need {needs[at]:,} bytes, "
-        f"{has}; {right}"
-    )
-
-
-def _size(count: int) -> str:
-    return f"{format_bytes(count)} ({count:,} bytes)" if count > 1023 else f"{count:,} bytes"
-
-
 def _row(network: Network, node: Node, found: LayerRun, device: Accelerator) -> Row:
     """What a row says of a layer."""
     layer, choice = found.layer, found.choice
     schedule, least = choice.schedule, operand_bytes(layer.words, layer.widths)
     read, written = found.dram_bytes
+    energy = layer_energy_pj(found, device)
     names = ("weights_read", "inputs_read", "outputs_write", "psums_read", "psums_write")
     return {
         "network": network.name,
@@ -277,13 +155,16 @@ def _row(network: Network, node: Node, found: LayerRun, device: Accelerator) -> 
             layer.macs, read + written, choice.compute_cycles, choice.dram_cycles,
             choice.total_cycles, device,
         ),
-        "energy_pj": "",
+        "energy_pj": "" if energy is None else round(energy, 1),
         **{f"{name}_words": words for name, words in zip(names, choice.traffic, strict=True)},
         "order": schedule.order_text if schedule else "",
+        "passes": str(choice.passes or ""),
         "tiles": choice.tiles,
         "blocks": choice.blocks,
         "compulsory_bytes": least,
         "accelerator": device.name,
+        "dram_burst_bytes": found.dram_burst_bytes,
+        "dram_efficiency_x": found.dram_efficiency_x,
     }  # fmt: skip
 
 
@@ -314,7 +195,10 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
     )
     largest = max(rows, key=lambda row: int(row["sram_bytes"]))
     slowest = max(rows, key=lambda row: int(row["total_cycles"]))
-    cycles = total("total_cycles")
+    cycles, bursts = total("total_cycles"), total("dram_burst_bytes")
+    streamed = sum(int(row["dram_burst_bytes"]) / float(row["dram_efficiency_x"]) for row in rows)
+    cycles, table = total("total_cycles"), device.energy
+    area = table.sram_mm2(device.sram_total_bytes) if table else None
     return {
         "sram_bytes": largest["sram_bytes"],
         "largest_layer": largest["layer"],
@@ -324,22 +208,31 @@ def _summary(rows: Sequence[Row], device: Accelerator) -> dict[str, Any]:
         "dram_write_bytes": written,
         "dram_x": round((read + written) / least, 6) if least else 1.0,
         "compulsory_bytes": least,
+        "dram_burst_bytes": bursts,
+        "dram_efficiency_x": round(bursts / streamed, 6) if streamed else 1.0,
         "macs": total("macs"),
         **_times(
             total("macs"), read + written, total("compute_cycles"), total("dram_cycles"), cycles,
             device,
         ),
         "seconds": cycles / device.clock_hz,
+        "energy_pj": round(sum(float(row["energy_pj"]) for row in rows), 1) if table else "",
+        "sram_mm2": round(area, 4) if area else "",
         "slowest_layer": slowest["layer"],
     }  # fmt: skip
 
 
 def _meta(
-    networks: tuple[Network, ...], devices: tuple[Accelerator, ...], objective: str
+    networks: tuple[Network, ...],
+    devices: tuple[Accelerator, ...],
+    objective: str,
+    densities: Densities | None,
 ) -> dict[str, Any]:
     buffering = " and ".join(sorted({device.buffering for device in devices}))
     found = result_meta("run", networks, cast(Buffering, buffering))
     found["inputs"] |= {device.path: device.sha256 for device in devices}
+    if densities:
+        found["inputs"] |= {densities.document.path: densities.document.sha256}
     about = {
         device.name: {
             "pes": device.pe.pes,
@@ -347,8 +240,10 @@ def _meta(
             "sram_bytes": device.sram_total_bytes,
             "peak_bytes_per_s": device.dram.peak_bytes_per_s if device.dram else 0,
             "latency_cycles": device.latency_cycles,
+            "dram": dram_text(device),
             "buffering": device.buffering,
         }
         for device in devices
     }
-    return found | {"objective": objective, "accelerators": about}
+    given = densities.document.path if densities else ""
+    return found | {"objective": objective, "densities": given, "accelerators": about}

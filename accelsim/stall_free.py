@@ -9,14 +9,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from accelsim.choosing import machine_of
 from accelsim.dataflow.schedule import RESIDENTS, Resident
-from accelsim.hardware.accelerator import Accelerator, load_accelerator
-from accelsim.hardware.format import Dram
+from accelsim.hardware.accelerator import Accelerator, DramChannel, load_accelerator
+from accelsim.hardware.format import RowStationaryArray
 from accelsim.results import Result, Row
-from accelsim.runs import machine_of
 from accelsim.simulate import chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.timing.candidates import Machine, best_candidate
+from accelsim.timing.memory import memory_of
 from accelsim.workload.layer import Conv, operand_bytes
 from accelsim.workload.network import Network, Node
 
@@ -54,6 +55,9 @@ def stall_free_sram(
     one block waits for its fill only. Raises InputError for a fault of files or arguments.
     """
     device = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
+    if isinstance(device.pe, RowStationaryArray):
+        wrong = "a row stationary array's SRAM is banks beside passes, not searched for its least"
+        raise InputError(f"{device.path}: {wrong}; `run --sram SIZE` shows what one size does")
     device = with_dram(device, at, latency_ns)
     loaded = load_each(
         networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
@@ -70,7 +74,8 @@ def stall_free_sram(
             if isinstance(node.layer, Conv) and node.layer.has_weights:
                 key = replace(node.layer, name="")
                 if key not in known:
-                    known[key] = _columns(key, machine, residents, device.clock_hz)
+                    own_machine = replace(machine, memory=memory_of(device, key))
+                    known[key] = _columns(key, own_machine, residents, device.clock_hz)
                 own.append({**_names(network, node), **known[key]})
         summaries[network.name] = _summary(own)
         rows += own
@@ -94,9 +99,12 @@ def with_dram(device: Accelerator, at: int | None, latency_ns: float | None) -> 
         if latency_ns is not None:
             raise InputError(f"{device.path}: has no dram for a latency; give its bandwidth, too")
         return device
-    peak = at if at is not None else dram.peak_bytes_per_s if dram else 0
-    latency = latency_ns if latency_ns is not None else dram.latency_ns if dram else 0.0
-    return replace(device, dram=Dram.model_construct(peak_bytes_per_s=peak, latency_ns=latency))
+    changed = dram or DramChannel(peak_bytes_per_s=at or 0)
+    if at is not None:
+        changed = replace(changed, peak_bytes_per_s=at)
+    if latency_ns is not None:
+        changed = replace(changed, latency_ns=latency_ns)
+    return replace(device, dram=changed)
 
 
 def _names(network: Network, node: Node) -> Row:

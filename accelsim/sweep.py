@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelsim.choosing import RUN_OBJECTIVES
 from accelsim.dataflow.schedule import Resident
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.ranges import value_of
@@ -20,7 +21,6 @@ from accelsim.sweeping import store
 from accelsim.sweeping.executors import executor_of, work
 from accelsim.sweeping.points import SRAM, Plan, Point, Source, plan_of
 from accelsim.sweeping.work import Task
-from accelsim.timing.candidates import OBJECTIVES
 from accelsim.units import parse_choice
 from accelsim.workload.network import Network
 
@@ -82,7 +82,7 @@ def sweep(
     files or arguments, and where the file cannot be written.
     """
     try:
-        parse_choice(objective, OBJECTIVES)
+        parse_choice(objective, RUN_OBJECTIVES)
     except ValueError as error:
         raise InputError(f"objective: {error}") from None
     axes = dict(set or {})

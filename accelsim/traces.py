@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
+import numpy as np
+
+from accelsim.choosing import LayerRun, machine_of
 from accelsim.hardware.accelerator import Accelerator
 from accelsim.results import Result, Row
-from accelsim.runs import LayerRun, RunResult, machine_of
+from accelsim.runs import RunResult
 from accelsim.spec import InputError
 from accelsim.timing.block_list import block_list
-from accelsim.timing.passing import chunk_list
+from accelsim.timing.memory import PARTS
+from accelsim.timing.passes_search import laid_out
+from accelsim.timing.passing import chunk_list, chunk_words
 from accelsim.timing.pipeline import Timeline, timeline
 
 MOST_ROWS = 2**20
@@ -44,8 +50,8 @@ def _rows(result: RunResult) -> Iterator[Row]:
                 "network": row["network"],
                 "layer": row["layer"],
                 "block": block,
-                "load_bytes": -(-load // 8),
-                "store_bytes": -(-store // 8),
+                "load_bytes": -(-load // (8 * PARTS)),
+                "store_bytes": -(-store // (8 * PARTS)),
                 **{name: start + at for name, at in times.items()},
             }
         start += found.total_cycles
@@ -54,19 +60,25 @@ def _rows(result: RunResult) -> Iterator[Row]:
 def layer_timeline(
     run: LayerRun, device: Accelerator, name: str
 ) -> tuple[list[int], list[int], Timeline]:
-    """Bits that each block of a layer loads and stores, and the timeline with its trace."""
-    machine = machine_of(device)
+    """Parts of bits that each block of a layer loads and stores, the timeline with its trace."""
+    machine = replace(machine_of(device), memory=run.memory)
+    weights, inputs, outputs, psums = run.memory.stored
     begins = None
     if run.choice.in_chunks:
         loads, computes, stores = chunk_list(run.layer, machine, run.choice.blocks)
+        read, written = chunk_words(run.layer, run.choice.blocks)
+        read, written = inputs * read, outputs * written
     else:
         assert run.schedule is not None
         try:
-            blocks = block_list(run.schedule, machine.pe, machine.rates)
+            array = laid_out(machine.pe, run.choice)
+            blocks = block_list(run.schedule, array, machine.rates, machine.memory)
         except ValueError as error:
             raise InputError(f"{name} has too many blocks to list: {error}") from None
-        loads, computes, stores = blocks.load_bits, blocks.compute_cycles, blocks.store_bits
-        begins = blocks.begins_tile
+        loads, stores = blocks.channel_load_bits, blocks.channel_store_bits
+        computes, begins = blocks.compute_cycles, blocks.begins_tile
+        parts = blocks.words * np.array((weights, inputs, psums, outputs, psums), dtype=np.int64)
+        read, written = parts[:, :3].sum(axis=1), parts[:, 3:].sum(axis=1)
     found = timeline(
         loads, computes, stores, buffering=machine.buffering,
         cycles_per_byte=machine.cycles_per_bit, latency_cycles=machine.latency_cycles,
@@ -76,4 +88,4 @@ def layer_timeline(
         raise RuntimeError(
             f"{name}: {found.total_cycles} cycles, but the choice says {run.choice.total_cycles}"
         )
-    return loads.tolist(), stores.tolist(), found
+    return read.tolist(), written.tolist(), found

@@ -8,6 +8,7 @@ A number without a unit counts the base unit. Every parser raises ValueError wit
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from fractions import Fraction
@@ -146,6 +147,17 @@ def parse_truth(text: object) -> bool:
         raise ValueError(f"{describe(text)} is given; write true or false")
     meant = next((right for right, words in _TRUTH.items() if text.lower() in words), None)
     raise ValueError(f"{quote(text)} is not true or false; write {meant or 'true or false'}")
+
+
+def parse_share(text: object) -> float:
+    """A share: a number from 0 to 1, `0.387` or `3e-2`."""
+    try:
+        found = float(text) if isinstance(text, str) else math.nan
+    except ValueError:
+        found = math.nan
+    if not 0 <= found <= 1:
+        raise ValueError(f"{describe(text)} is no share; write a number from 0 to 1")
+    return found
 
 
 def parse_choice(text: object, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from accelsim import __version__
+from accelsim.choosing import LayerRun
 from accelsim.claims import Claim
 from accelsim.dataflow.schedule import Buffering
 from accelsim.dataflow.schedule_file import from_yaml
@@ -17,7 +18,7 @@ from accelsim.frontiers import FrontierResult
 from accelsim.replay import DoesNotFit, Replayed, replay_stream
 from accelsim.replay import replay as execute
 from accelsim.results import Result, Row
-from accelsim.runs import LayerRun, RunResult
+from accelsim.runs import RunResult
 from accelsim.simulate import LayerNeed, MinSram, min_sram
 from accelsim.workload.layer import Layer, Stream
 from accelsim.workload.network import Network

@@ -56,6 +56,13 @@ class AxisTable:
     def _known(self) -> dict[tuple[int, ...], NDArray[np.float64]]:
         return {}
 
+    @cached_property
+    def stacked(self) -> Int64:
+        """`same`, then `decided`, of all loops: (2 · loops + 1, 6, steps)."""
+        steps = max(array.size for array in self.same) // 6
+        rows = [array.reshape(6, -1) for array in (*self.same, *self.decided)]
+        return np.stack([np.broadcast_to(row, (6, steps)) for row in rows])
+
 
 _COUNTS = ("decided", "same", "follow", "reset", "more")
 

@@ -83,7 +83,7 @@ def frontier(
     if copies == 1:
         return found
     scaled = (
-        replace(point, bits=copies * point.bits, step_bits=copies * point.step_bits)
+        point._replace(bits=copies * point.bits, step_bits=copies * point.step_bits)
         for point in found.points
     )
     return replace(found, points=tuple(scaled))
@@ -123,13 +123,14 @@ def _lines(
 
 def _points(lines: Int64, end_bits: int) -> list[Point]:
     """The points of the lower envelope of lines, below `end_bits`."""
-    points = []
     rows = envelope(lines, end_bits)
-    figures = zip(rows[:, 1].tolist(), lines[rows[:, 0]], lines[rows[:, 0]].tolist(), strict=True)
-    for step, line, (bits, traffic, step_bits, gain, steps, *_, begun, _last) in figures:
-        start = Point(bits, traffic, step_bits, gain, steps, line, begun)
-        points.append(start.after(step))
-    return points
+    chosen, taken = lines[rows[:, 0]], rows[:, 1]
+    figures = chosen[:, : spare.STEPS + 1].copy()
+    figures[:, spare.BITS] += taken * chosen[:, spare.STEP]
+    figures[:, spare.TRAFFIC] -= taken * chosen[:, spare.GAIN]
+    figures[:, spare.STEPS] -= taken
+    staying = (chosen[:, spare.BEGUN] + taken).tolist()
+    return list(map(Point, *figures.T.tolist(), chosen, staying))
 
 
 def _by_resident(found: Frontier, lines: Int64, ends: dict[Resident, int]) -> list[Point]:
@@ -141,7 +142,7 @@ def _by_resident(found: Frontier, lines: Int64, ends: dict[Resident, int]) -> li
     for resident, end in ends.items():
         own = lines[np.isin(lines[:, spare.SOURCE], _SOURCES_OF[resident])]
         if len(own):
-            last = replace(found.points[-1], bits=end)
+            last = found.points[-1]._replace(bits=end)
             points += _without_treads(found, [*_points(own, end), last])[:-1]
     return points
 
@@ -234,7 +235,7 @@ def _start(found: Frontier, point: Point) -> Base | None:
     if point.line is None or point.line[spare.BEGUN] or point.end_bits == point.line[spare.BITS]:
         return None
     bits, traffic_bits = (int(point.line[at]) for at in (spare.BITS, spare.TRAFFIC))
-    return Base(found.schedule(replace(point, steps=0, staying=0)), bits, traffic_bits)
+    return Base(found.schedule(point._replace(steps=0, staying=0)), bits, traffic_bits)
 
 
 def _shorten(points: list[Point], bits: int) -> None:
@@ -271,8 +272,8 @@ def _merged(points: list[Point]) -> list[Point]:
                 for each in (base, point)
             )
             if alike and point.staying == base.staying + base.steps + 1:
-                merged[-1] = replace(
-                    base, step_bits=step, gain_bits=gain, steps=base.steps + 1 + point.steps
+                merged[-1] = base._replace(
+                    step_bits=step, gain_bits=gain, steps=base.steps + 1 + point.steps
                 )
                 continue
         merged.append(point)

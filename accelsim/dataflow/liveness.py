@@ -27,6 +27,7 @@ t and the outputs last used in the block before, counted by the same recursion.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, reduce
@@ -187,6 +188,8 @@ class _Nest:
             bits = live[0] * widths.weights + live[1] * widths.inputs + live[2] * widths.psums
             bits += live[3] * widths.outputs
             place, most = int(bits.argmax()), int(bits.max())
+        elif "numba" in sys.modules:
+            most, place = self._heaviest_compiled(steps)
         else:
             idle = self._idle_bits(steps)
             place = int(idle.argmin())
@@ -194,6 +197,15 @@ class _Nest:
         where = np.unravel_index(place, tuple(map(len, steps)))
         at = tuple(axis[index : index + 1] for axis, index in zip(steps, where, strict=True))
         return most, at
+
+    def _heaviest_compiled(self, steps: Steps) -> tuple[int, int]:
+        """The most bits and their place, by the same sums. Importing Numba takes longer than all of
+        min-sram: only where others have done so."""
+        from accelsim.dataflow.liveness_kernel import heaviest
+
+        loops = np.array(self.loops, dtype=np.int64).reshape(-1, 2)
+        most, place = heaviest(self._bits, loops, tuple(t.stacked for t in self.tables), steps)
+        return most, place
 
     @cached_property
     def _bits(self) -> tuple[int, int, int]:

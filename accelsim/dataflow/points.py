@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from accelsim.dataflow import spare
 from accelsim.dataflow.residency import OnceOnly
@@ -18,8 +19,7 @@ from accelsim.dataflow.tiling import Cuts, cuts_of
 from accelsim.workload.layer import Conv, Int64
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """A point of a frontier: bits of SRAM and of traffic of one group.
 
     Up to `steps` further words of `step_bits` each save `gain_bits` of traffic each. `line` tells

@@ -8,7 +8,7 @@ to tile, and what they need: each is derived and proved in a module of its own (
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from accelsim.dataflow.halves import inputs_saved_by_halves, weights_saved_by_halves
@@ -37,17 +37,28 @@ class Places:
     operand: Resident
     depth: int
 
-    def with_words(self, words: int) -> Schedule:
-        """The schedule with so many places; what else stays, stays."""
+    def stays(self, words: int) -> tuple[tuple[Stay, ...], ...]:
+        """The stays of each part with so many places; what else stays, stays."""
         stay = Stay(self.operand, self.depth, words, through=self.part is None)
         made = []
         for number, part in enumerate(one for one in (self.schedule, self.schedule.then) if one):
-            tiling = part.tiling
+            own = part.tiling.stays
             if self.part in (None, number):
-                others = tuple(stay for stay in tiling.stays if not self._is_mine(stay))
-                tiling = replace(tiling, stays=(*others, *((stay,) if words else ())))
-            made.append(replace(part, tiling=tiling, then=None))
-        return replace(made[0], then=made[1]) if len(made) > 1 else made[0]
+                own = tuple(each for each in own if not self._is_mine(each))
+                own = (*own, stay) if words else own
+            made.append(own)
+        return tuple(made)
+
+    def with_words(self, words: int) -> Schedule:
+        """The schedule with so many places."""
+        first, *rest = (
+            replace(part, tiling=replace(part.tiling, stays=own), then=None)
+            for part, own in zip(
+                (self.schedule, self.schedule.then), self.stays(words), strict=False
+            )
+            if part
+        )
+        return replace(first, then=rest[0]) if rest else first
 
     def _is_mine(self, stay: Stay) -> bool:
         return stay.operand == self.operand and stay.words is not None
@@ -60,6 +71,13 @@ class Base:
     schedule: Schedule
     bits: int
     traffic_bits: int
+
+    @cached_property
+    def offers(self) -> list[Offer]:
+        """What may stay in the schedule, if it has no places yet."""
+        parts = [part for part in (self.schedule, self.schedule.then) if part]
+        has_places = any(stay.words for part in parts for stay in part.tiling.stays)
+        return [] if has_places else _offers(self)
 
 
 class Offer(NamedTuple):
@@ -76,13 +94,11 @@ class Offer(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def offers(base: Base) -> list[Offer]:
-    """What may stay in a schedule that has no places yet."""
-    parts = [part for part in (base.schedule, base.schedule.then) if part]
-    if any(stay.words for part in parts for stay in part.tiling.stays):
-        return []
+def _offers(base: Base) -> list[Offer]:
+    """See `Base.offers`."""
     if base.schedule.resident == "weights":
         return _with_weights(base)
+    parts = [part for part in (base.schedule, base.schedule.then) if part]
     peaks = [tile_peaks(part) for part in parts]
     if max(map(max, peaks)) != base.bits:
         return []

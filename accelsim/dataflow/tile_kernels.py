@@ -105,7 +105,7 @@ def _inputs_resident(numbers, ns, cs, rows, cols):  # type: ignore[no-untyped-de
             along_cols = rows[0][i, 2] * (cols[0][j, 2] - cols[0][j, 5])
             along_rows = (rows[0][i, 2] - rows[0][i, 5]) * cols[0][j, 2]
             fetched, new[4] = min(along_cols, along_rows), along_cols > along_rows
-        new[8], new[9], is_counted = i, j, False
+        new[8], new[9], kinds = i, j, 0
         for n in range(len(ns)):
             t_n = ns[n, 1]
             fixed = K * C * ns[n, 0] * loads * w + N * K * pixels * o + N * C * fetched * u
@@ -122,15 +122,16 @@ def _inputs_resident(numbers, ns, cs, rows, cols):  # type: ignore[no-untyped-de
                 reached = _reached(steps, size, held + w + ps)
                 if traffic >= reached:
                     continue
-                if not is_counted:
-                    figures, is_counted = _past_inputs(i, j, rows, cols, is_conv), True
-                between, at_tap, sure = figures[:3]
-                if t_n > 1 or not macs:
-                    between = at_tap = taps
-                    sure = figures[4] * (t_n > 2)
-                by_pixels = bk * ((t_c - bc) * between + bc * at_tap) * w + bn * bk * bp * ps
-                psums = outs if t_c > bc or not macs else figures[3]
-                by_taps = bk * bc * bt * w + bk * t_n * psums * ps
+                if kinds == 0:
+                    kinds, figures = 1, _past_inputs(i, j, rows, cols, is_conv, True)
+                if kinds == 1:  # what tiles of one kind need may be too much
+                    needs = _beside_inputs(numbers, figures, t_n, t_c, outs, taps)
+                    reached = _reached(steps, size, held + min(needs))
+                    if traffic >= reached:
+                        continue
+                    kinds, figures = 2, _past_inputs(i, j, rows, cols, is_conv, False)
+                by_pixels, by_taps = _beside_inputs(numbers, figures, t_n, t_c, outs, taps)
+                sure = figures[2] if t_n == 1 and macs else figures[4] * (t_n > 2)
                 new[0], new[1] = held + min(by_pixels, by_taps), traffic
                 if by_pixels <= by_taps:
                     new[2], new[10] = 4, sure * long
@@ -141,6 +142,18 @@ def _inputs_resident(numbers, ns, cs, rows, cols):  # type: ignore[no-untyped-de
                 new[5], new[7] = n, c
                 steps, pool = _insert(steps, pool, size, new)
     return _rows(steps, pool, size)
+
+
+@njit(cache=True)
+def _beside_inputs(numbers, figures, t_n, t_c, outs, taps):  # type: ignore[no-untyped-def]
+    """Bits beside resident inputs: an output at a time, then a weight at a time."""
+    _, _, _, _, w, _, _, ps, _, macs, bn, bk, bc, bt, bp, _, _, _ = numbers
+    between, at_tap = figures[:2]
+    if t_n > 1 or not macs:  # taps serve one image after another
+        between = at_tap = taps
+    psums = outs if t_c > bc or not macs else figures[3]
+    by_pixels = bk * ((t_c - bc) * between + bc * at_tap) * w + bn * bk * bp * ps
+    return by_pixels, bk * bc * bt * w + bk * t_n * psums * ps
 
 
 @njit(cache=True)
@@ -171,17 +184,16 @@ def _weights_strips(  # type: ignore[no-untyped-def]
     numbers, ks, cs, rows, cols, i, j, most, turned, steps, pool, size
 ):
     """One cut of rows and columns of `_weights_resident`, rows or columns (turned) outside."""
-    N, K, C, pixels, w, u, o, ps, is_conv, macs, bn, bk, bc, bt, bp, window, spills, most_bits = (
-        numbers
-    )
+    N, K, C, pixels, w, u, o, ps, is_conv, macs, bn, bk, bc, bt, bp, _, spills, most_bits = numbers
     _, _, ins, taps = most
     fetched = rows[0][i, 2] * cols[0][j, 2]
     visits, used = rows[0][i, 4] * cols[0][j, 4], rows[0][0, 4] * cols[0][0, 4]
     fixed = K * C * rows[0][0, 3] * cols[0][0, 3] * w + N * K * pixels * o
     strips = rows[0][i, 0] * cols[0][j, 0]
     extra = 0 if macs else bk * bc * bt * w + bn * bc * bp * bt * u + bn * bk * bp * (ps + o)
-    new, streams, is_counted = np.zeros(11, np.int64), np.zeros((2, 7), np.int64), False
+    new, streams, kinds = np.zeros(11, np.int64), np.zeros((2, 7), np.int64), 0
     new[3], new[8], new[9] = turned, i, j
+    outer, inner, x, y = (cols, rows, j, i) if turned else (rows, cols, i, j)
     for k in range(len(ks)):
         t_k = ks[k, 1]
         reached = 1 << 62
@@ -197,41 +209,50 @@ def _weights_strips(  # type: ignore[no-untyped-def]
             reached = _reached(steps, size, held + u + ps)
             if traffic >= reached:
                 continue
-            if not is_counted:
-                is_counted = True
-                if turned:
-                    streams = _streams(j, i, cols, rows, is_conv, taps, w > 0)
-                else:
-                    streams = _streams(i, j, rows, cols, is_conv, taps, w > 0)
-            least = 1 << 60
-            for sweep in range(1 if window else 2):
-                live, between, at_tap, safe, in_two, in_more, safe_turn = streams[sweep]
-                if sweep == 0:
-                    mine, other, mine_bits, other_bits, block_other = t_c, t_k, u, ps, bk
-                else:
-                    mine, other, mine_bits, other_bits, block_other = t_k, t_c, ps, u, bc
-                if window or bp > 1:
-                    live = ins
-                # one of the other operand at a time, or a channel of the stream at a time
-                bits = bn * (mine * live * mine_bits + block_other * bp * other_bits)
-                exact = (
-                    other >= 2
-                    and macs
-                    and (safe or (in_two and strips == 2) or (in_more and (strips > 2 or N > 2)))
-                )
-                if (strips == 1 or exact) and bits < least:
-                    least, new[2], new[10] = bits, 6 + 2 * sweep, exact
-                bits = other * other_bits + ((mine - 1) * between + at_tap) * mine_bits
-                if not macs:
-                    bits = bn * (bp * other * other_bits + mine * live * mine_bits)
+            if kinds == 0:
+                kinds, streams = 1, _streams(x, y, outer, inner, is_conv, taps, w > 0, True)
+            if kinds == 1:  # what tiles of one kind need may be too much
+                needs = _past_weights(numbers, streams, t_k, t_c, ins)
+                reached = _reached(steps, size, held + min(needs))
+                if traffic >= reached:
+                    continue
+                kinds, streams = 2, _streams(x, y, outer, inner, is_conv, taps, w > 0, False)
+            needs, least = _past_weights(numbers, streams, t_k, t_c, ins), 1 << 60
+            for sweep in range(2):
+                safe, in_two, in_more, safe_turn = streams[sweep, 3:]
+                safe = safe or (in_two and strips == 2) or (in_more and (strips > 2 or N > 2))
+                exact = (t_c if sweep else t_k) >= 2 and macs and safe
+                if (strips == 1 or exact) and needs[2 * sweep] < least:
+                    least, new[2], new[10] = needs[2 * sweep], 6 + 2 * sweep, exact
                 exact = macs and safe_turn
-                if (strips == 1 or exact) and bits < least:
-                    least, new[2], new[10] = bits, 7 + 2 * sweep, exact
+                if (strips == 1 or exact) and needs[2 * sweep + 1] < least:
+                    least, new[2], new[10] = needs[2 * sweep + 1], 7 + 2 * sweep, exact
             if least < 1 << 60:
                 new[0], new[1], new[6], new[7] = held + least, traffic, k, c
                 new[10] |= 2 * new[10]
                 steps, pool = _insert(steps, pool, size, new)
     return steps, pool
+
+
+@njit(cache=True)
+def _past_weights(numbers, streams, t_k, t_c, ins):  # type: ignore[no-untyped-def]
+    """Bits beside resident weights: of gather, then scatter, a word of the other operand at a time,
+    then a channel of the stream at a time. No window has scatter."""
+    _, _, _, _, _, u, _, ps, _, macs, bn, bk, bc, _, bp, window, _, _ = numbers
+    none = 1 << 60
+    live = ins if window or bp > 1 else streams[0, 0]
+    gather = bn * (t_c * live * u + bk * bp * ps)
+    turn = t_k * ps + ((t_c - 1) * streams[0, 1] + streams[0, 2]) * u
+    if not macs:
+        turn = bn * (bp * t_k * ps + t_c * live * u)
+    if window:
+        return gather, turn, none, none
+    live = ins if bp > 1 else streams[1, 0]
+    scatter = bn * (t_k * live * ps + bc * bp * u)
+    other_turn = t_c * u + ((t_k - 1) * streams[1, 1] + streams[1, 2]) * ps
+    if not macs:
+        other_turn = bn * (bp * t_c * u + t_k * live * ps)
+    return gather, turn, scatter, other_turn
 
 
 @njit(cache=True)
@@ -329,8 +350,10 @@ def _past_outputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _past_inputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
+def _past_inputs(i, j, rows, cols, is_conv, first):  # type: ignore[no-untyped-def]
     """What streams past resident inputs: largest figures over the kinds of tile of two cuts: (7).
+
+    Of the first kind alone, if that is asked.
 
     `_turns` of the taps while pixels are swept, and whether the two are those of one kind, as in
     `_past_outputs`; psums that live while taps are swept; whether the largest figures of one kind
@@ -338,12 +361,14 @@ def _past_inputs(i, j, rows, cols, is_conv):  # type: ignore[no-untyped-def]
     """
     _, row_kinds, row_sizes, row_lengths, row_counts, _ = rows
     _, col_kinds, col_sizes, col_lengths, col_counts, _ = cols
-    count = (row_kinds[i + 1] - row_kinds[i]) * (col_kinds[j + 1] - col_kinds[j])
+    row_end = row_kinds[i] + 1 if first else row_kinds[i + 1]
+    col_end = col_kinds[j] + 1 if first else col_kinds[j + 1]
+    count = (row_end - row_kinds[i]) * (col_end - col_kinds[j])
     kinds = np.zeros((count, 7), np.int64)  # turns; psums; outputs, inputs, taps
     most = np.zeros(7, np.int64)
     at = 0
-    for a in range(row_kinds[i], row_kinds[i + 1]):
-        for b in range(col_kinds[j], col_kinds[j + 1]):
+    for a in range(row_kinds[i], row_end):
+        for b in range(col_kinds[j], col_end):
             kind = kinds[at]
             at += 1
             kind[0], kind[1], kind[2] = _turns_of(a, b, rows, cols, 4, not is_conv)
@@ -581,8 +606,8 @@ def _joined(numbers, ns, ks, sums, whole, cols, tiles, begins):  # type: ignore[
 
 
 @njit(cache=True)
-def _streams(i, j, outer, inner, is_conv, all_taps, weighty):  # type: ignore[no-untyped-def]
-    """Streams past resident weights, gather and scatter: (2, 7).
+def _streams(i, j, outer, inner, is_conv, all_taps, weighty, first):  # type: ignore[no-untyped-def]
+    """Streams past resident weights, gather and scatter: (2, 7); of the first kind of tile or all.
 
     Most words of a channel live at a position, left over between two channels, live at one tap;
     whether all weights live on at a position with most: strictly inside one strip, or after the
@@ -596,8 +621,8 @@ def _streams(i, j, outer, inner, is_conv, all_taps, weighty):  # type: ignore[no
         words, taps = (2, 4) if sweep == 0 else (3, 1)
         best, best_turn, best_tap = 0, 0, 0
         safe, safe_strips, safe_between, safe_turn = 0, 0, 0, 0
-        for a in range(a_kinds[i], a_kinds[i + 1]):
-            for b in range(b_kinds[j], b_kinds[j + 1]):
+        for a in range(a_kinds[i], a_kinds[i] + 1 if first else a_kinds[i + 1]):
+            for b in range(b_kinds[j], b_kinds[j] + 1 if first else b_kinds[j + 1]):
                 whole = a_sizes[a, 3] * b_sizes[b, 3]
                 full = whole == all_taps or not weighty
                 one, other = a_counts[a, words], b_counts[b, words]

@@ -35,6 +35,7 @@ from accelsim.dataflow.schedule import (
 from accelsim.workload.layer import Axis, Conv, Int64
 
 FIRST, LAST, TILE, NEXT = range(4)  # fields of a visit
+_NO_SPANS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,8 @@ class Trace:
 
     def _count(self, stays: tuple[tuple[Stay, ...], ...]) -> Counted:
         weights, inputs, outputs = (
-            self._operand(
-                place,
-                tuple((part, stay) for part, own in enumerate(stays) for stay in own
-                      if stay.operand == name),
-            )
-            for place, name in enumerate(RESIDENTS)
-        )  # fmt: skip
+            self._operand(place, own) for place, own in enumerate(_by_operand(stays))
+        )
         bits = int((weights.live + inputs.live + outputs.live).max())
         return Counted(bits, weights.fetched, inputs.fetched, outputs.fetched - self._outputs)
 
@@ -99,6 +95,31 @@ class Trace:
     @cached_property
     def _latest(self) -> dict[int, _Operand]:
         """Of each operand what was counted last: mostly one operand's stays change at a time."""
+        return {}
+
+    def traffic_bits(self, *stays: tuple[Stay, ...]) -> int:
+        """One group's traffic with these stays: less work than `count`, which also has a peak."""
+        layer = self.schedule.layer.group()
+        weights, inputs, psums = (
+            self._fetched(place, own) for place, own in enumerate(_by_operand(stays))
+        )
+        widths, spilled = layer.widths, psums - self._outputs
+        moved = weights * widths.weights + inputs * widths.inputs
+        return moved + layer.outputs_words * widths.outputs + 2 * spilled * widths.psums
+
+    def _fetched(self, place: int, stays: tuple[tuple[int, Stay], ...]) -> int:
+        """Visits of an operand that no stay leads to."""
+        known = self._fetches.get((place, stays))
+        if known is None:
+            known = 0
+            if place or self.schedule.layer.has_weights:
+                visits = self.visits[place]
+                known = len(visits) - _kept(visits, self._rules(stays), 0, _NO_SPANS)
+            self._fetches[place, stays] = known
+        return known
+
+    @cached_property
+    def _fetches(self) -> dict[tuple[int, tuple[tuple[int, Stay], ...]], int]:
         return {}
 
     def _operand(self, place: int, stays: tuple[tuple[int, Stay], ...]) -> _Operand:
@@ -139,6 +160,14 @@ class Trace:
             last = np.append(changes, len(prefix) - 1)
             self._known[columns] = last.repeat(np.diff(last, prepend=-1))
         return self._known[columns]
+
+
+def _by_operand(
+    stays: tuple[tuple[Stay, ...], ...],
+) -> list[tuple[tuple[int, Stay], ...]]:
+    """The stays of weights, inputs, outputs, each with its part."""
+    every = [(part, stay) for part, own in enumerate(stays) for stay in own]
+    return [tuple(each for each in every if each[1].operand == name) for name in RESIDENTS]
 
 
 @lru_cache(maxsize=64)
@@ -297,14 +326,15 @@ def _visits(words, tile):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _kept(visits, rules, bits, live):  # type: ignore[no-untyped-def]
-    """How many visits a stay leads to; fills in an operand's live bits, span by span."""
-    count = len(visits)
+    """How many visits a stay leads to; fills in an operand's live bits, span by span, if asked."""
+    count, asked = len(visits), len(live) > 0
     placed = np.zeros(count, np.bool_)
     taken, kept = 0, 0
     for at in range(count):
         first, last, tile, following = visits[at]
-        live[first] += bits
-        live[last + 1] -= bits
+        if asked:
+            live[first] += bits
+            live[last + 1] -= bits
         taken -= placed[at]
         if following < 0:
             continue
@@ -315,8 +345,9 @@ def _kept(visits, rules, bits, live):  # type: ignore[no-untyped-def]
         elif rules[2, tile] < then and not (then == tile + 1 and rules[3, tile] >= then):
             continue
         kept += 1
-        live[last + 1] += bits
-        live[visits[following, 0]] -= bits
+        if asked:
+            live[last + 1] += bits
+            live[visits[following, 0]] -= bits
     for at in range(1, len(live)):
         live[at] += live[at - 1]
     return kept

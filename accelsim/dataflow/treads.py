@@ -11,7 +11,7 @@ and what that costs and saves is counted MAC by MAC (`trace`); on large ones law
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -19,9 +19,9 @@ from itertools import product
 import numpy as np
 
 from accelsim.dataflow.schedule import RESIDENTS, Resident, Schedule, Stay
-from accelsim.dataflow.stay_laws import Base, Places, offers
+from accelsim.dataflow.stay_laws import Base, Places
 from accelsim.dataflow.trace import Trace, bare, trace
-from accelsim.workload.layer import Int64
+from accelsim.dataflow.tread_kernel import steps_down
 
 MOST_MACS = 1 << 17
 """Useful MACs of a group up to which its schedules are counted MAC by MAC."""
@@ -95,9 +95,13 @@ def _counted(base: Base, traffic_bits: int, end_bits: int, least: int) -> list[S
         places, begun = choices[at]
         return _step(counter, places, begun + more)
 
-    with_all = {at: step(at, room) for at, room in enumerate(rooms) if room}
     # what does not help with all places is not looked at with fewer: at worst a step is missed
-    helpful = [at for at, each in with_all.items() if each.traffic_bits < traffic_bits]
+    helpful = [
+        at
+        for at, ((places, begun), room) in enumerate(zip(choices, rooms, strict=True))
+        if room and counter.traffic_bits(*places.stays(begun + room)) < traffic_bits
+    ]
+    with_all = {at: step(at, rooms[at]) for at in helpful}
     chosen = []
     for tried in ({at: step(at, 1) for at in helpful}, with_all):
         down = [at for at, each in tried.items() if _is_down(each, traffic_bits, end_bits, least)]
@@ -133,51 +137,29 @@ def _staircase(steps: Iterable[Step], traffic_bits: int, end_bits: int, least: i
 
 def _streamed(bases: Sequence[Base], traffic_bits: int, end_bits: int, least: int) -> list[Step]:
     """The steps of schedules that have no places yet, by the laws for large layers."""
-    every = [(base, offer) for base in bases for offer in offers(base)]
-    tried = []
-    for at, (base, (_, floor, grows, width, saved)) in enumerate(every):
-        # enough words to save something, and no more than fit
-        last = min(max(end_bits - 1 - grows, 0) // width, len(saved))
-        fewer = (base.traffic_bits - traffic_bits) // width
-        if not last or floor >= end_bits or saved[last - 1] <= fewer:
-            continue
-        first = int(np.searchsorted(saved, fewer, side="right"))
-        words = np.arange(first + 1, last + 1)
-        bits = np.maximum(floor, grows + words * width)
-        moved = base.traffic_bits - saved[first:last] * width
-        tried.append(np.stack([bits, moved, np.full_like(words, at), words], axis=1))
+    tried, figures, savings = [], [], []
+    for base in bases:
+        for offer in base.offers:
+            _, floor, grows, width, saved = offer
+            # enough words to save something, and no more than fit
+            last = min(max(end_bits - 1 - grows, 0) // width, len(saved))
+            fewer = (base.traffic_bits - traffic_bits) // width
+            if not last or floor >= end_bits or saved[last - 1] <= fewer:
+                continue
+            first = int(saved.searchsorted(fewer, side="right"))
+            tried.append((base, offer.places))
+            figures.append((base.traffic_bits, floor, grows, width, first + 1))
+            savings.append(saved[first:last])
     if not tried:
         return []
-    steps = np.concatenate(tried)
-    steps = steps[(steps[:, 0] < end_bits) & (steps[:, 1] > least) & (steps[:, 1] < traffic_bits)]
-    steps = steps[np.lexsort((steps[:, 1], steps[:, 0]))]
-    if not len(steps):
-        return []
-    best = np.minimum.accumulate(steps[:, 1])
-    steps = steps[np.r_[True, best[1:] < best[:-1]]]
+    begins = np.cumsum([0, *map(len, savings)])
+    rows = np.array(figures, dtype=np.int64), begins, np.concatenate(savings)
     found = []
-    for begin, end in _runs(steps):
-        bits, moved, at, first = steps[begin].tolist()
-        more = (0, 0, 0)
-        if end - begin > 1:
-            bits_then, moved_then, *_ = steps[begin + 1].tolist()
-            more = bits_then - bits, moved - moved_then, end - begin - 1
-        base, offer = every[at]
-        found.append(Step(bits, moved, offer.places, first, *more, base))
+    runs = steps_down(*rows, traffic_bits, end_bits, least).tolist()
+    for bits, moved, at, words, step_bits, gain_bits, steps in runs:
+        base, places = tried[at]
+        found.append(Step(bits, moved, places, words, step_bits, gain_bits, steps, base))
     return found
-
-
-def _runs(rows: Int64) -> Iterator[tuple[int, int]]:
-    """Begins and ends of runs of rows, each with as much more and less than the one before."""
-    change = np.diff(rows, axis=0)
-    joins = (change[:, 2] == 0) & (change[:, 3] == 1)
-    turns = np.r_[False, (change[1:] != change[:-1]).any(axis=1)][: len(change)]
-    begin = 0
-    for at in np.flatnonzero(~joins | turns).tolist():
-        if at > begin or not joins[at]:
-            yield begin, at + 1
-            begin = at + 1
-    yield begin, len(rows)
 
 
 _WIDTHS = {"weights": "weights", "inputs": "inputs", "outputs": "psums"}
@@ -215,12 +197,5 @@ def _all(schedule: Schedule, operand: Resident) -> Stay | None:
 
 
 def _step(counter: Trace, places: Places, words: int) -> Step:
-    made = places.with_words(words)
-    stays = [part.tiling.stays for part in (made, made.then) if part]
-    counted = counter.count(*stays)
-    layer = made.layer.group()
-    widths = layer.widths
-    traffic = counted.weights * widths.weights + counted.inputs * widths.inputs
-    traffic += layer.outputs_words * widths.outputs
-    traffic += 2 * counted.psums * widths.psums
-    return Step(counted.bits, traffic, places, words)
+    stays = places.stays(words)
+    return Step(counter.count(*stays).bits, counter.traffic_bits(*stays), places, words)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from accelsim.hardware.compression import Compression
+from accelsim.hardware.energy import AnyTable
 from accelsim.spec import Model
 from accelsim.units import describe, parse_bytes, parse_bytes_per_s, parse_hz, parse_ns, parse_whole
 from accelsim.workload.format import AnyBits, Name, Text, Truth, json_form, json_schema, one_of
@@ -16,7 +20,10 @@ MAX_SIDE = 2**14
 MAX_PES = 2**24
 MAX_BYTES_PER_CYCLE = 2**20
 DATAFLOWS = ("os", "ws", "is")
+MAPPINGS = ("free", "traffic_first")
 BUFFERINGS = ("single", "prefetch", "double")
+LAYOUTS = ("NCHW", "NHWC")
+MAX_BURST_BYTES = 2**16
 
 _QUANTITY = {"anyOf": [{"type": "string"}, {"type": "number", "exclusiveMinimum": 0}]}
 
@@ -35,6 +42,7 @@ def _side(value: Any) -> int:
 
 
 _SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE}
+_BURST = {**_SIDE, "maximum": MAX_BURST_BYTES}
 _RATE = {**_SIDE, "maximum": MAX_BYTES_PER_CYCLE}
 Side = Annotated[int, BeforeValidator(_side), json_form(_SIDE)]
 Bytes = Annotated[int, _measured(parse_bytes, "64KiB"), json_form(_QUANTITY)]
@@ -49,6 +57,19 @@ Time = Annotated[
     float,
     _measured(parse_ns, "100ns"),
     json_form({"type": "string"}, {"type": "number", "minimum": 0}),
+]
+
+
+def _share(value: Any) -> Fraction:
+    if isinstance(value, str) and re.fullmatch(r"0|1|0?\.\d{1,6}", value):
+        return Fraction(value)
+    raise ValueError(f"{describe(value)} is no share; write a number from 0 to 1, for instance 0.5")
+
+
+Share = Annotated[
+    Fraction,
+    BeforeValidator(_share),
+    json_form({"type": "number", "minimum": 0, "maximum": 1}),
 ]
 
 
@@ -155,7 +176,43 @@ class SpatialArray(Model):
         return math.prod(self.unroll.model_dump().values())
 
 
-PeArray = SystolicArray | SpatialArray
+class Scratchpads(Model):
+    """Words that each PE keeps of each operand."""
+
+    inputs: Rate
+    weights: Rate
+    psums: Rate
+
+
+class RowStationaryArray(Model):
+    """A grid of PEs that each convolve a filter row with an input row, as Eyeriss's.
+
+    The last `weights_buffer_bytes` of SRAM hold the weights of a pass, the rest is banks of
+    `bank_bytes` that belong to inputs or psums as the layer asks. The buses between SRAM and PEs
+    are `sram.bytes_per_cycle`; psums have one of that width each way. `exposed_load_x` is the share
+    of the loading of a pass's weights into the scratchpads that no work hides. With `mapping`
+    traffic_first passes are as Eyeriss's table III has them, and the objective decides what that
+    leaves open (`timing.passes_search`).
+    """
+
+    kind: Literal["row_stationary"]
+    rows: Side
+    cols: Side
+    scratchpad_words: Scratchpads
+    weights_buffer_bytes: Bytes
+    bank_bytes: Bytes
+    exposed_load_x: Share = Fraction(0)
+    mapping: Annotated[str, one_of(MAPPINGS), json_form({"enum": list(MAPPINGS)})] = "free"
+    local_bytes: Bytes | None = None
+
+    @property
+    def pes(self) -> int:
+        """Number of PEs, a MAC a cycle each."""
+        return self.rows * self.cols
+
+
+BlockArray = SystolicArray | SpatialArray  # runs blocks of any size
+PeArray = BlockArray | RowStationaryArray
 
 
 class Sram(Model):
@@ -165,10 +222,21 @@ class Sram(Model):
 
 
 class Dram(Model):
-    """One channel to off-chip memory."""
+    """One channel to off-chip memory: a device with an address mapping, or a peak alone.
 
-    peak_bytes_per_s: Bandwidth
-    latency_ns: Time = 0.0
+    A device is a shipped one's name or a file. What is not given is the device's; without a device
+    efficiency is 1. `burst_bytes` are moved
+    whole. `layout` is how tensors lie in memory, see `timing.memory`.
+    """
+
+    device: Name | None = None
+    mapping: Name | None = None
+    peak_bytes_per_s: Bandwidth | None = None
+    latency_ns: Time | None = None
+    burst_bytes: Annotated[
+        int | None, BeforeValidator(lambda v: parse_whole(v, 1, MAX_BURST_BYTES)), json_form(_BURST)
+    ] = None
+    layout: Annotated[str, one_of(LAYOUTS), json_form({"enum": list(LAYOUTS)})] = "NCHW"
 
 
 class AcceleratorFile(Model):
@@ -183,6 +251,8 @@ class AcceleratorFile(Model):
     dram: Dram | None = None
     buffering: Annotated[str, one_of(BUFFERINGS), json_form({"enum": list(BUFFERINGS)})] = "single"
     word_bits: AnyBits = None
+    compression: Compression | None = None
+    energy: AnyTable = None
 
 
 def schema() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from accelsim.hardware.accelerator import dram_text
+from accelsim.hardware.compression import compression_text
 from accelsim.report.tables import Column, column_text, kib_text, show_cell, widths_text
 from accelsim.results import Row
 from accelsim.runs import RunResult
@@ -84,12 +86,20 @@ def run_assumptions(result: RunResult) -> str:
         result.networks,
     )
     parts = [f"buffering {result.meta['buffering']}", widths]
-    if all(device.dram is None for device in devices):
-        parts.append("unlimited DRAM, as none is given")
-    elif len(devices) == 1:
-        parts.append("DRAM at its peak whenever it streams")
-    else:
-        parts.append("DRAM at its peak whenever it streams, unlimited where none is given")
+    drams: dict[str, list[str]] = {}
+    for device in devices:
+        drams.setdefault(dram_text(device), []).append(device.name)
+    parts += (
+        drams
+        if len(drams) == 1
+        else [f"{' and '.join(names)}: {text}" for text, names in drams.items()]
+    )
+    codes = {
+        compression_text(device.compression, bool(result.meta["densities"])) for device in devices
+    }
+    parts += sorted(codes - {""})
+    if any(device.energy is None for device in devices):
+        parts.append("no energy where no table is given")
     return f"Counted with convention exact, {', '.join(parts)}."
 
 
@@ -115,8 +125,21 @@ def _answer(result: RunResult) -> list[str]:
             f"{device.dram.peak_bytes_per_s / 1e9:.2f}; without stalls it would be "
             f"{needed / 1e9:.2f}."
         )
+    bursts, efficiency = found["dram_burst_bytes"], found["dram_efficiency_x"]
+    if bursts > moved or efficiency < 1:
+        lines.append(
+            f"The bursts are {bursts / 1e6:,.2f} MB, {bursts / moved:.3f} times that; while the "
+            f"channel streams it reaches {100 * efficiency:.1f} % of its peak."
+        )
     size = format_bytes(int(found["sram_bytes"]))
     has = format_bytes(device.sram_total_bytes)
+    if found["energy_pj"] != "":
+        area = f"; its SRAM covers {found['sram_mm2']:.3g} mm2" if found["sram_mm2"] else ""
+        each = float(found["energy_pj"]) / found["macs"] if found["macs"] else 0
+        lines.append(
+            f"It costs {float(found['energy_pj']) / 1e9:,.3f} mJ, {each:.2f} pJ a MAC, by "
+            f"{device.name}'s energy table{area}."
+        )
     local = found["pe_local_bytes"]
     beside = f"; the PEs hold {format_bytes(local)} beside it" if local else ""
     lines.append(f"SRAM holds at most {size} of {has} ({found['largest_layer']}){beside}.")

@@ -56,17 +56,31 @@ class Processes(Executor):
         return ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_as_worker)
 
     def submit(self, function: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
-        """As ProcessPoolExecutor's."""
-        try:
-            return self._pool.submit(function, *given, **named)
-        except BrokenExecutor:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = self._begin(self._jobs)
-            return self._pool.submit(function, *given, **named)
+        """As ProcessPoolExecutor's; processes that it begins never see Ctrl-C."""
+        with _interrupts_held():
+            try:
+                return self._pool.submit(function, *given, **named)
+            except BrokenExecutor:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = self._begin(self._jobs)
+                return self._pool.submit(function, *given, **named)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As ProcessPoolExecutor's."""
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back; a process that is begun meanwhile holds it back for good."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_worker() -> None:

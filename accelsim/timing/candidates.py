@@ -37,23 +37,37 @@ from accelsim.dataflow.schedule import (
 )
 from accelsim.dataflow.tile_axes import even_splits
 from accelsim.dataflow.tile_traffic import Traffic
-from accelsim.hardware.format import OperandBytes, OperandRates, PeArray, SpatialArray
+from accelsim.hardware.dram import SLOWDOWN_ONE
+from accelsim.hardware.format import (
+    LAYOUTS,
+    BlockArray,
+    OperandBytes,
+    OperandRates,
+    PeArray,
+    RowStationaryArray,
+    SpatialArray,
+)
 from accelsim.timing import candidate_kernels as kernel
+from accelsim.timing.axis_pieces import count_pieces, count_steps
+from accelsim.timing.memory import OUTPUTS, PARTS, Memory, plain_memory, stream_cost
 from accelsim.timing.pe_array import lanes, window_reads
-from accelsim.workload.layer import Axis, Conv, Int64
+from accelsim.timing.row_stationary import Passes
+from accelsim.workload.layer import Axis, Conv, Int64, Widths
 
 OBJECTIVES = ("cycles", "traffic")
 _KINDS = {"os": 1, "ws": 2, "is": 3}
 _BUFFERINGS: dict[str, int] = {"single": 0, "prefetch": 1, "double": 2}
 _FAMILIES: tuple[Resident, ...] = ("outputs", "inputs", "weights")
 _MOST = 2**62
+_PRICES = kernel.TABLE - kernel.PJ_LAYER
 
 
 @dataclass(frozen=True)
 class Machine:
     """What decides a layer's time: PE array, SRAM, DRAM channel.
 
-    `cycles_per_bit` is 0 for an unlimited channel, `sram_bytes` None for unlimited SRAM.
+    `cycles_per_bit` at the channel's peak is 0 for an unlimited one, `sram_bytes` None for
+    unlimited SRAM. `memory` None moves bits as they are, always at the peak.
     """
 
     pe: PeArray
@@ -62,6 +76,11 @@ class Machine:
     cycles_per_bit: Fraction
     latency_cycles: int
     buffering: Buffering
+    memory: Memory | None = None
+
+    def memory_of(self, widths: Widths) -> Memory:
+        """Where the words of a layer with these widths lie."""
+        return self.memory or plain_memory(widths)
 
     def capacities(self) -> tuple[int, int, int]:
         """Bits of the operands' buffers; -1 for the second and third where they share one."""
@@ -80,7 +99,8 @@ class Choice:
     `held_bits` are those of weights, inputs, outputs: at the peak where SRAM is shared, each
     operand's own most where it is not. `idle_cycles` are those in which the array waits for other
     than a tile's first block. Of words that pass through `in_chunks` (see `passing`) the
-    blocks are chunks; `schedule` is a pool's, and None where there is none to be had.
+    blocks are chunks; `schedule` is a pool's, and None where there is none to be had. `passes` are
+    a row stationary array's mapping.
     """
 
     schedule: Schedule | None
@@ -94,6 +114,9 @@ class Choice:
     idle_cycles: int = 0
     beyond_bits: int = 0
     in_chunks: bool = False
+    burst_parts: int = 0
+    peak_bits: int = 0
+    passes: Passes | None = None
 
     @property
     def sram_bytes(self) -> int:
@@ -107,10 +130,13 @@ def best_candidate(
     *,
     objective: str = "cycles",
     residents: tuple[Resident, ...] = RESIDENTS,
+    prices: tuple[float, ...] | None = None,
 ) -> Choice | None:
     """Return the candidate with the fewest cycles (or the least traffic); None if none fits.
 
-    Ties go to less traffic (fewer cycles), then less SRAM, then fewer tiles. Three more objectives:
+    Ties go to less traffic (fewer cycles), then less SRAM, then fewer tiles. With `prices`
+    (`events.block_prices`) the objective may be `energy` or `edp`, energy times cycles; ties go to
+    fewer cycles. In a deconvolution only useful pairs count. Three more objectives:
     `space` finds the candidate that is least beyond the capacity, and says by how much; `once` the
     one with the least SRAM of those that move each word once, `stall_free` of those that also never
     let the array wait but for the first block of a group, nor stream for longer than it works. For
@@ -119,17 +145,23 @@ def best_candidate(
     what a spatial array unrolls.
     Raises ValueError where cycles would not fit 62 bits.
     """
+    pe = machine.pe
+    if isinstance(pe, RowStationaryArray):
+        raise ValueError("a row stationary array runs passes alone; see `passes_search`")
     group = layer.group()
-    numbers, array = _layer_numbers(layer), _machine_numbers(layer, machine, objective)
-    bits = int(numbers[kernel.WIDTH_W : kernel.WIDTH_P + 1].max())
+    numbers = _layer_numbers(layer, machine.memory_of(layer.widths))
+    array = _machine_numbers(layer, machine, pe, objective, prices)
     macs = math.prod(group.dims.values()) * layer.groups
+    bits = machine.memory_of(layer.widths).most_bits
     largest = sum(group.words) * bits * machine.cycles_per_bit.numerator  # of one transfer
     blocks = 3 * macs * (machine.latency_cycles + 1 + bits * float(machine.cycles_per_bit))
-    if largest > _MOST or blocks > _MOST:
+    parts = sum(group.words) * bits * PARTS * SLOWDOWN_ONE
+    all_parts = 4 * macs * bits * PARTS  # a weight, an input, a psum both ways for each
+    if max(largest, blocks, parts, all_parts) > _MOST:
         raise ValueError("cycles beyond 2**62; give rounder rates, or less to do")
-    step = _steps(machine.pe)
+    step = _steps(pe)
     if objective in ("once", "stall_free"):
-        full = _filling(machine.pe, group)
+        full = _filling(pe, group)
         splits = {
             dim: tuple(
                 begins for begins in even_splits(extent, 1)
@@ -140,9 +172,8 @@ def best_candidate(
     else:
         splits = {dim: sizes_of(extent, step[dim]) for dim, extent in group.dims.items()}
     sizes = tuple(_sizes(group.dims[dim], splits[dim]) for dim in "NKCPQ")
-    reads = (
-        machine.pe if machine.rates is not None and isinstance(machine.pe, SpatialArray) else None
-    )
+    counted = machine.rates is not None or prices is not None
+    reads = pe if counted and isinstance(pe, SpatialArray) else None
     rows = _pieces(group.rows, splits["P"], reads, "PR")
     cols = _pieces(group.cols, splits["Q"], reads, "QS")
     steps = _blocks_of_rows(group.rows, splits["P"], reads)
@@ -157,8 +188,10 @@ def _choice(layer: Conv, machine: Machine, found: Int64, splits: dict[str, Any])
     told = [int(value) for value in found]
     unfed = layer.outputs_words - told[kernel.WRITE_O]
     if unfed:  # they leave at the end of their group, see `block_list`
-        bits = unfed // layer.groups * layer.widths.outputs
+        parts, bits = unfed_cost(layer, machine, unfed // layer.groups)
         cycles = math.ceil(bits * machine.cycles_per_bit)
+        told[kernel.BURSTS] += layer.groups * parts
+        told[kernel.AT_PEAK] += layer.groups * bits
         told[kernel.DRAM] += layer.groups * cycles
         told[kernel.TIME] += layer.groups * (cycles + machine.latency_cycles)
         told[kernel.BLOCKS] += layer.groups
@@ -174,7 +207,18 @@ def _choice(layer: Conv, machine: Machine, found: Int64, splits: dict[str, Any])
         blocks=told[kernel.BLOCKS],
         idle_cycles=told[kernel.IDLE],
         beyond_bits=told[kernel.OVER],
+        burst_parts=told[kernel.BURSTS],
+        peak_bits=told[kernel.AT_PEAK],
     )
+
+
+def unfed_cost(layer: Conv, machine: Machine, words: int) -> tuple[int, int]:
+    """Parts of bursts and bits at the peak of a group's outputs that no MAC feeds, as one run."""
+    memory = machine.memory_of(layer.widths)
+    ((parts, bits),) = stream_cost(
+        memory, OUTPUTS, np.array([words]), 1, layer.outputs_words
+    ).tolist()  # fmt: skip
+    return parts, bits
 
 
 def _schedule(layer: Conv, machine: Machine, told: list[int], splits: dict[str, Any]) -> Schedule:
@@ -228,7 +272,7 @@ def _sizes(extent: int, splits: tuple[tuple[int, ...], ...]) -> Int64:
     return np.array(rows, dtype=np.int64)
 
 
-def _steps(pe: PeArray) -> dict[str, int]:
+def _steps(pe: BlockArray) -> dict[str, int]:
     """How much of each dim the array takes at once."""
     if isinstance(pe, SpatialArray):
         return pe.unroll.model_dump()
@@ -237,7 +281,7 @@ def _steps(pe: PeArray) -> dict[str, int]:
     return step | sides[pe.dataflow]
 
 
-def _filling(pe: PeArray, group: Conv) -> dict[str, int]:
+def _filling(pe: BlockArray, group: Conv) -> dict[str, int]:
     """How much of each dim fills the array."""
     step = _steps(pe)
     if isinstance(pe, SpatialArray):
@@ -254,10 +298,10 @@ Tables = tuple[Int64, Int64]
 def _pieces(
     axis: Axis, splits: tuple[tuple[int, ...], ...], reads: SpatialArray | None, dims: str
 ) -> Tables:
-    """Kinds of pieces of every cut of an axis; see `candidate_kernels`."""
+    """Kinds of pieces of every cut of an axis; see `axis_pieces`."""
     box_taps = axis.taps if axis.kind == "conv" else 0
     tables = [
-        kernel.count_pieces(
+        count_pieces(
             *axis.pairs(), np.array([*begins, axis.outputs]), axis.taps, box_taps
         )
         for begins in splits
@@ -269,10 +313,10 @@ def _pieces(
 def _blocks_of_rows(
     axis: Axis, splits: tuple[tuple[int, ...], ...], reads: SpatialArray | None
 ) -> Tables:
-    """Steps of rows of every size; see `candidate_kernels`."""
+    """Steps of rows of every size; see `axis_pieces`."""
     box_taps = axis.taps if axis.kind == "conv" else 0
     tables = [
-        kernel.count_steps(
+        count_steps(
             *axis.pairs(), axis.outputs, _size(axis.outputs, begins), axis.taps, box_taps
         )
         for begins in splits
@@ -293,19 +337,22 @@ def _joined(
     return rows, offsets
 
 
-def _layer_numbers(layer: Conv) -> Int64:
-    dims, widths = layer.dims, layer.widths
+def _layer_numbers(layer: Conv, memory: Memory) -> Int64:
+    dims, widths, rows, cols = layer.dims, layer.widths, layer.rows, layer.cols
     return np.array(
         [
             dims["N"], dims["K"], dims["C"], widths.weights, widths.inputs, widths.outputs,
-            widths.psums, layer.groups, layer.has_weights,
+            widths.psums, layer.groups, layer.has_weights, *memory.stored, layer.K, layer.C,
+            rows.inputs, cols.inputs, rows.outputs, cols.outputs, rows.taps, cols.taps,
         ],
         dtype=np.int64,
     )  # fmt: skip
 
 
-def _machine_numbers(layer: Conv, machine: Machine, objective: str) -> Int64:
-    pe, rates = machine.pe, machine.rates
+def _machine_numbers(
+    layer: Conv, machine: Machine, pe: BlockArray, objective: str, prices: tuple[float, ...] | None
+) -> Int64:
+    rates = machine.rates
     if isinstance(pe, SpatialArray):
         array = [0, 0, 0, 0, *pe.unroll.model_dump().values()]
     else:
@@ -317,16 +364,20 @@ def _machine_numbers(layer: Conv, machine: Machine, objective: str) -> Int64:
     else:
         ports = [3, rates.weights, rates.inputs, rates.outputs]
     rate = machine.cycles_per_bit
-    wanted = (*OBJECTIVES, "space", "once", "stall_free").index(objective)
+    wanted = (*OBJECTIVES, "space", "once", "stall_free", "energy", "edp").index(objective)
+    if wanted >= kernel.ENERGY and prices is None:
+        raise ValueError(f"{objective} is not known without prices")
     fed = (axis.pairs()[0] for axis in (layer.rows, layer.cols))
     outputs = layer.N * layer.K * math.prod(len(np.unique(each)) for each in fed)
-    widths = (layer.widths.weights, layer.widths.inputs, layer.widths.outputs)
-    words = (*layer.words[:2], outputs)
-    least = sum(count * bits for count, bits in zip(words, widths, strict=True))
+    words, memory = (*layer.words[:2], outputs), machine.memory_of(layer.widths)
+    least = sum(count * parts for count, parts in zip(words, memory.stored[:3], strict=True))
+    burst = 0 if memory.is_plain else memory.burst
     return np.array(
         [
             *array, lanes(pe), *ports, rate.numerator, rate.denominator, machine.latency_cycles,
-            _BUFFERINGS[machine.buffering], *machine.capacities(), wanted, least,
+            _BUFFERINGS[machine.buffering], *machine.capacities(), wanted, least, burst,
+            LAYOUTS.index(memory.layout), memory.fastest, len(memory.slowdowns),
+            *(round(1e6 * price) for price in prices or (0.0,) * _PRICES), *memory.table.ravel(),
         ],
         dtype=np.int64,
     )  # fmt: skip

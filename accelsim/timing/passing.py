@@ -8,6 +8,7 @@ each with `single` buffering, two with `prefetch` and `double`, as one streams w
 Chunks go through the timeline as blocks. As many are tried as there are powers of two that leave
 them room, up to 2**12 or, where fewer do not fit, the first that fit; a chunk takes a cycle for as
 many words as leave the array side by side (`pe_array.lanes`), or what SRAM takes if that is longer.
+In DRAM a chunk is one contiguous run of outputs, and one of each operand that is not broadcast.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from accelsim.dataflow.residency import once_only
 from accelsim.dataflow.schedule import Schedule
 from accelsim.dataflow.streams import stream_peak
 from accelsim.timing.candidates import Choice, Machine
+from accelsim.timing.memory import INPUTS, OUTPUTS, stream_cost
 from accelsim.timing.pe_array import Accesses, lanes, sram_cycles
 from accelsim.timing.pipeline import timeline
 from accelsim.workload.layer import Conv, Int64, Layer
@@ -120,12 +122,14 @@ def _timed(
     return Choice(
         schedule, _traffic(layer), held, run.compute_cycles, run.dram_cycles, run.total_cycles,
         tiles=1, blocks=chunks, in_chunks=True,
+        burst_parts=int(chunk_costs(layer, machine, chunks)[:, :, 0].sum()),
+        peak_bits=run.load_bytes + run.store_bytes,
     )  # fmt: skip
 
 
 def chunk_list(layer: Layer, machine: Machine, chunks: int) -> tuple[Int64, Int64, Int64]:
-    """Bits loaded, cycles, bits stored of each chunk: (chunks,) each."""
-    inputs, outputs = (_parts(words, chunks) for words in layer.words[1:])
+    """Of each chunk bits at the channel's peak that come, cycles, bits that leave: (chunks,)."""
+    inputs, outputs = chunk_words(layer, chunks)
     steps = _parts(max(_steps(layer), layer.inputs_words, layer.outputs_words), chunks)
     computes = -(-steps // lanes(machine.pe))
     if machine.rates is not None:
@@ -135,7 +139,25 @@ def chunk_list(layer: Layer, machine: Machine, chunks: int) -> tuple[Int64, Int6
             for read, written in kinds.T.tolist()
         ]
         computes = np.maximum(computes, np.array(least)[kind.ravel()])
-    return inputs * layer.widths.inputs, computes, outputs * layer.widths.outputs
+    loads, stores = chunk_costs(layer, machine, chunks)[:, :, 1]
+    return loads, computes, stores
+
+
+def chunk_words(layer: Layer, chunks: int) -> tuple[Int64, Int64]:
+    """Inputs and outputs of each chunk, (chunks,)."""
+    inputs, outputs = (_parts(words, chunks) for words in layer.words[1:])
+    return inputs, outputs
+
+
+def chunk_costs(layer: Layer, machine: Machine, chunks: int) -> Int64:
+    """Loads and stores of all chunks: parts of bursts and bits at the peak, (2, chunks, 2)."""
+    memory = machine.memory_of(layer.widths)
+    streams = 1 if isinstance(layer, Conv) else layer.fresh_inputs
+    both = zip((INPUTS, OUTPUTS), chunk_words(layer, chunks), (streams, 1), strict=True)
+    return np.stack([
+        stream_cost(memory, operand, words, number, int(words.sum()))
+        for operand, words, number in both
+    ])  # fmt: skip
 
 
 def _traffic(layer: Layer) -> tuple[int, int, int, int, int]:

@@ -30,7 +30,8 @@ from functools import lru_cache
 from itertools import product
 
 from accelsim.dataflow.schedule import Block, Order
-from accelsim.hardware.format import OperandRates, PeArray, SpatialArray, SystolicArray
+from accelsim.hardware.format import BlockArray, OperandRates, PeArray, SpatialArray, SystolicArray
+from accelsim.timing.row_stationary import LaidOut, pass_cycles
 from accelsim.workload.layer import Conv, Widths
 
 STREAMS = {"os": "CRS", "ws": "NPQ", "is": "K"}
@@ -56,7 +57,7 @@ def folds(pe: SystolicArray, block: Block) -> int:
     return -(-down // pe.rows) * -(-across // pe.cols)
 
 
-def array_cycles(pe: PeArray, block: Block, *, continues: bool = False) -> int:
+def array_cycles(pe: BlockArray, block: Block, *, continues: bool = False) -> int:
     """Cycles of a block with its words always there.
 
     `continues`: the block goes on with the stream of the block before (see `continues_stream`) and
@@ -75,7 +76,10 @@ def array_cycles(pe: PeArray, block: Block, *, continues: bool = False) -> int:
 
 
 def accesses(
-    pe: PeArray, block: Block, stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1)
+    pe: BlockArray,
+    block: Block,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
 ) -> Accesses:
     """SRAM words of a block; a word that several PEs use in one cycle is read once.
 
@@ -125,7 +129,7 @@ def lanes(pe: PeArray) -> int:
 
 
 def block_cycles(
-    pe: PeArray,
+    pe: BlockArray | LaidOut,
     layer: Conv,
     block: Block,
     rates: int | OperandRates | None,
@@ -136,7 +140,10 @@ def block_cycles(
     if not layer.has_weights:
         words: int = math.prod(asdict(block).values())
         moved = Accesses(0, words, _pixels(block) * block.K, 0)
-        return max(-(-words // lanes(pe)), sram_cycles(moved, layer.widths, rates))
+        array = pe.pe if isinstance(pe, LaidOut) else pe
+        return max(-(-words // lanes(array)), sram_cycles(moved, layer.widths, rates))
+    if isinstance(pe, LaidOut):
+        return pass_cycles(pe, layer, block, rates)
     stride, dilation = (
         (getattr(layer.rows, name), getattr(layer.cols, name)) for name in ("stride", "dilation")
     )
@@ -144,13 +151,13 @@ def block_cycles(
     return max(least, array_cycles(pe, block, continues=continues))
 
 
-def utilization_x(pe: PeArray, block: Block) -> float:
+def utilization_x(pe: BlockArray, block: Block) -> float:
     """Part of the PEs that do a MAC of the block, in the mean over its cycles."""
     macs: int = math.prod(asdict(block).values())
     return macs / (pe.pes * array_cycles(pe, block))
 
 
-def order_fault(pe: PeArray, order: Order, block: Block, dims: dict[str, int]) -> str | None:
+def order_fault(pe: BlockArray, order: Order, block: Block, dims: dict[str, int]) -> str | None:
     """Why an array cannot run blocks in an order, or None.
 
     `order` are the loops over blocks, outermost first, `dims` the extents that they cover. Only
@@ -170,7 +177,7 @@ def order_fault(pe: PeArray, order: Order, block: Block, dims: dict[str, int]) -
     return None
 
 
-def continues_stream(pe: PeArray, block: Block, changed: set[str]) -> bool:
+def continues_stream(pe: BlockArray, block: Block, changed: set[str]) -> bool:
     """Whether a block goes on with the stream of the block before it.
 
     `changed` are the dims in which the two differ. The array is then filled already: nothing but
@@ -183,7 +190,7 @@ def continues_stream(pe: PeArray, block: Block, changed: set[str]) -> bool:
 
 @lru_cache(maxsize=1024)
 def blocks(
-    pe: PeArray, N: int, K: int, C: int, P: int, Q: int, R: int, S: int
+    pe: BlockArray, N: int, K: int, C: int, P: int, Q: int, R: int, S: int
 ) -> tuple[Block, ...]:
     """Shapes of blocks worth running on layers of these dims (one group's), small ones first.
 

@@ -183,11 +183,35 @@ class TileAxis:
         np.minimum.at(least, words[same], rank[same])
         return np.asarray(least[words[self.inside(tile)]] == mine)
 
+    def runs(self, operand: int, tile: Tile, order: Order, way: int) -> Int64:
+        """Of the words that each step is the first (last) in the tile to use: (steps, 3).
+
+        How many they are, in how many segments of neighbours, and how many they span.
+        """
+        steps = self.steps(tile, order)
+        found = np.zeros((len(steps.boxes), 3), dtype=np.int64)
+        everything = np.ones(int(self.inside(tile).sum()), dtype=np.bool_)
+        _, ends = self._ends(operand, tile, steps, everything, way)
+        for step in np.unique(ends[ends >= 0]).tolist():
+            at = np.flatnonzero(ends == step)
+            found[step] = len(at), 1 + (np.diff(at) > 1).sum(), at[-1] - at[0] + 1
+        return found
+
     def _counts(self, operand: int, tile: Tile, steps: Steps, chosen: NDBool, way: int) -> Int64:
         """How many of the chosen entries' words have each step as their first (last)."""
+        _, ends = self._ends(operand, tile, steps, chosen, way)
+        return np.bincount(ends[ends >= 0], minlength=len(steps.boxes)).astype(np.int64)
+
+    def _ends(
+        self, operand: int, tile: Tile, steps: Steps, chosen: NDBool, way: int
+    ) -> tuple[int, Int64]:
+        """The least of the chosen entries' words, and from it on each one's first (last) step.
+
+        A word of none of the entries has -1.
+        """
         words, step = self.words[operand][self.inside(tile)][chosen], steps.step[chosen]
         if not len(words):
-            return np.zeros(len(steps.boxes), dtype=np.int64)
+            return 0, np.zeros(0, dtype=np.int64)
         base = int(words.min())
         ends = np.full(int(words.max()) - base + 1, -1, dtype=np.int64)
         if way > 0:
@@ -195,7 +219,7 @@ class TileAxis:
             np.minimum.at(ends, words - base, step)
         else:
             np.maximum.at(ends, words - base, step)
-        return np.bincount(ends[ends >= 0], minlength=len(steps.boxes)).astype(np.int64)
+        return base, ends
 
 
 def _extent(index: Int64, step: Int64, steps: int) -> tuple[Int64, Int64]:

@@ -11,12 +11,24 @@ import pytest
 from cases import random_layer, share_of
 
 from accelsim.dataflow.schedule import RESIDENTS
-from accelsim.hardware.format import OperandBytes, OperandRates, SpatialArray, SystolicArray, Unroll
+from accelsim.hardware.energy import EnergyTable, energy_pj
+from accelsim.hardware.format import (
+    LAYOUTS,
+    OperandBytes,
+    OperandRates,
+    SpatialArray,
+    SystolicArray,
+    Unroll,
+)
 from accelsim.replay import replay
+from accelsim.timing import candidate_kernels as kernel
 from accelsim.timing.block_list import block_list
 from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candidate, sizes_of
+from accelsim.timing.events import block_prices, count_events
+from accelsim.timing.memory import PARTS, Memory, plain_memory
 from accelsim.timing.pe_array import order_fault
 from accelsim.timing.pipeline import timeline
+from accelsim.workload.layer import Widths
 
 
 def systolic(dataflow: str, rows: int, cols: int, overlap: bool = False) -> SystolicArray:
@@ -37,6 +49,12 @@ ARRAYS = [
 ]  # fmt: skip
 
 
+TABLE = EnergyTable.model_construct(
+    source="", word_bits=8, mac_pj=1.0, register_pj=2.0, inter_pe_pj=3.0, sram_pj=7.0, dram_pj=90.0,
+    sram_um2_per_bit=None,
+)  # fmt: skip
+
+
 def random_machine(rng: random.Random) -> Machine:
     sram = rng.choice((40, 100, 200, 500, 3000))
     if rng.random() < 0.3:
@@ -53,10 +71,27 @@ def random_machine(rng: random.Random) -> Machine:
     )
 
 
+def random_memory(rng: random.Random, widths: Widths) -> Memory | None:
+    """Bursts, coded words, either layout and any efficiencies; or bits as they are."""
+    if rng.random() < 0.3:
+        return None
+    plain = plain_memory(widths).stored
+    stored = tuple(
+        rng.choice((parts, parts, parts // 3, parts + PARTS)) for parts in plain[:3]
+    ) + plain[3:]  # fmt: skip
+    if rng.random() < 0.1:
+        return Memory(stored)
+    burst = rng.choice((1, 2, 4, 8))
+    runs = sorted(rng.sample(range(1, 12), rng.randint(2, 4)))
+    slow = tuple((burst * run, rng.randint(1024, 5000)) for run in runs)
+    return Memory(stored, rng.choice(LAYOUTS), burst, slow if rng.random() < 0.7 else ())
+
+
 @pytest.mark.parametrize("seed", range(share_of(300)))
 def test_the_choice_is_what_it_does(seed):
     rng = random.Random(seed)
     layer, machine = random_layer(rng), random_machine(rng)
+    machine = replace(machine, memory=random_memory(rng, layer.widths))
     residents = rng.choice((RESIDENTS, *((resident,) for resident in RESIDENTS)))
     objective = rng.choice(OBJECTIVES)
     found = best_candidate(layer, machine, objective=objective, residents=residents)
@@ -83,9 +118,9 @@ def test_the_choice_is_what_it_does(seed):
             found.held_bits, (sizes.weights, sizes.inputs, sizes.outputs), strict=True
         ):
             assert held <= 8 * size
-    blocks = block_list(schedule, machine.pe, machine.rates)
+    blocks = block_list(schedule, machine.pe, machine.rates, machine.memory)
     run = timeline(
-        blocks.load_bits, blocks.compute_cycles, blocks.store_bits,
+        blocks.channel_load_bits, blocks.compute_cycles, blocks.channel_store_bits,
         buffering=machine.buffering, cycles_per_byte=machine.cycles_per_bit,
         latency_cycles=machine.latency_cycles, begins_tile=blocks.begins_tile,
     )  # fmt: skip
@@ -93,17 +128,23 @@ def test_the_choice_is_what_it_does(seed):
     assert (run.total_cycles, run.compute_cycles, run.dram_cycles) == (
         found.total_cycles, found.compute_cycles, found.dram_cycles,
     )  # fmt: skip
+    parts, bits = blocks.costs.sum(axis=(0, 1)).tolist()
+    assert (found.burst_parts, found.peak_bits) == (parts, bits)
+    stored = machine.memory_of(layer.widths).stored
+    moved = zip(found.traffic, (*stored, stored[3]), strict=True)
+    assert PARTS * bits >= parts >= sum(words * own for words, own in moved)
 
 
 @pytest.mark.parametrize("seed", range(share_of(100)))
 def test_least_traffic_moves_no_more(seed):
     rng = random.Random(seed)
     layer, machine = random_layer(rng), random_machine(rng)
+    machine = replace(machine, memory=random_memory(rng, layer.widths))
     fast, frugal = (best_candidate(layer, machine, objective=each) for each in OBJECTIVES)
     if fast is None:
         assert frugal is None
         return
-    assert rank(frugal)[1] <= rank(fast)[1]
+    assert rank(frugal, machine)[1] <= rank(fast, machine)[1]
     assert frugal.total_cycles >= fast.total_cycles
 
 
@@ -112,19 +153,39 @@ def test_the_best_of_all_is_the_best_of_one_resident(seed):
     # what is left out unseen depends on the best so far: alone, a family is looked at afresh
     rng = random.Random(seed)
     layer, machine = random_layer(rng), random_machine(rng)
+    machine = replace(machine, memory=random_memory(rng, layer.widths))
     every = [best_candidate(layer, machine, residents=(resident,)) for resident in RESIDENTS]
     found, alone = best_candidate(layer, machine), [each for each in every if each is not None]
     assert (found is None) == (not alone)
     if found is not None:
-        assert rank(found) == min(map(rank, alone))
+        assert rank(found, machine) == min(rank(each, machine) for each in alone)
 
 
-def rank(found: Choice) -> tuple[int, ...]:
-    """What choices are compared by: cycles, traffic in bits, SRAM, tiles."""
-    widths = found.schedule.layer.widths
-    each = (widths.weights, widths.inputs, widths.outputs, widths.psums, widths.psums)
-    moved = sum(words * bits for words, bits in zip(found.traffic, each, strict=True))
-    return found.total_cycles, moved, sum(found.held_bits), found.tiles
+def rank(found: Choice, machine: Machine) -> tuple[int, ...]:
+    """What choices are compared by: cycles, traffic in parts of a bit, SRAM, tiles."""
+    stored = machine.memory_of(found.schedule.layer.widths).stored
+    moved = zip(found.traffic, (*stored, stored[3]), strict=True)
+    return (
+        found.total_cycles, sum(words * parts for words, parts in moved), sum(found.held_bits),
+        found.tiles,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("objective", (*OBJECTIVES, "energy", "edp"))
+@pytest.mark.parametrize("seed", range(share_of(25)))
+def test_what_is_left_out_unseen_is_no_better(seed, objective, monkeypatch):
+    """The same search without a bound: as Python, as a compiled one keeps the bound it knew."""
+    rng = random.Random(seed)
+    layer, machine = random_layer(rng, most_macs=300), random_machine(rng)
+    machine = replace(machine, memory=random_memory(rng, layer.widths))
+    prices = block_prices(layer, machine.pe, TABLE, (1, 1, 1))
+    found = best_candidate(layer, machine, objective=objective, prices=prices)
+    for name in dir(kernel):
+        jitted = getattr(kernel, name)
+        monkeypatch.setattr(kernel, name, getattr(jitted, "py_func", jitted))
+    monkeypatch.setattr(kernel, "_is_beaten", lambda *_: False)
+    monkeypatch.setattr(kernel, "_is_late", lambda *_: False)
+    assert best_candidate(layer, machine, objective=objective, prices=prices) == found
 
 
 @pytest.mark.parametrize("seed", range(share_of(100)))
@@ -169,3 +230,36 @@ def test_a_block_that_divides_another_never_needs_more_sram(seed):
         inner = tuple(loop for loop in order if loop != dim)
         less = replace(schedule, block=replace(block, **{dim: part}), order=(*inner, dim))
         assert replay(less).peak_bits <= sum(found.held_bits)
+
+
+def energy_of(layer, machine, choice) -> float:
+    return energy_pj(count_events(layer, choice, machine), TABLE, layer.widths, (1, 1, 1))
+
+
+@pytest.mark.parametrize("objective", ["energy", "edp"])
+@pytest.mark.parametrize("seed", range(share_of(50)))
+def test_the_least_energy_is_that_of_the_events(seed, objective):
+    """Of every candidate that another objective takes none costs less, by the events' count."""
+    rng = random.Random(seed)
+    while (
+        True
+    ):  # tiles of outputs that no MAC feeds do not run, boxes of deconvolutions are smaller
+        layer, machine = random_layer(rng), random_machine(rng)
+        if all(
+            axis.kind == "conv" and len({*axis.pairs()[0]}) == axis.outputs
+            for axis in (layer.rows, layer.cols)
+        ):
+            break
+    machine = replace(machine, memory=random_memory(rng, layer.widths))
+    prices = block_prices(layer, machine.pe, TABLE, (1, 1, 1))
+    found = best_candidate(layer, machine, objective=objective, prices=prices)
+    others = [
+        best_candidate(layer, machine, objective=goal, residents=(resident,), prices=prices)
+        for goal in (*OBJECTIVES, "energy", "edp") for resident in RESIDENTS
+    ]  # fmt: skip
+    costs = [
+        energy_of(layer, machine, each) * (each.total_cycles if objective == "edp" else 1)
+        for each in (found, *others) if each is not None
+    ]  # fmt: skip
+    if found is not None and costs[0]:
+        assert costs[0] == pytest.approx(min(costs), rel=1e-6)

@@ -6,13 +6,14 @@ import random
 from dataclasses import replace
 from fractions import Fraction
 
-from agree.test_candidates import random_machine
+from agree.test_candidates import random_machine, random_memory
 from cases import random_layer, share_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.timing.block_list import block_list
 from accelsim.timing.candidates import Choice, Machine, best_candidate
+from accelsim.timing.memory import PARTS
 from accelsim.timing.passing import passes
 from accelsim.timing.pipeline import timeline
 from accelsim.workload.layer import Layer, Stream
@@ -37,7 +38,8 @@ def case(seed: int) -> tuple[Layer, Machine]:
     if rng.random() < 0.2:
         words = rng.randint(1, 300)
         layer = Stream("add", "add", 1, 1, 2 * words, words, 2, 2)
-    return layer, random_machine(rng)
+    machine = random_machine(rng)
+    return layer, replace(machine, memory=random_memory(rng, layer.widths))
 
 
 @MANY
@@ -71,13 +73,26 @@ def test_no_faster_than_array_and_channel(seed, size):
     found = chosen(layer, replace(machine, sram_bytes=size))
     if found is None:
         return
-    widths = layer.widths
-    each = (widths.weights, widths.inputs, widths.outputs, widths.psums, widths.psums)
-    bits = sum(words * width for words, width in zip(found.traffic, each, strict=True))
-    assert found.total_cycles >= max(found.compute_cycles, bits * machine.cycles_per_bit)
+    stored = machine.memory_of(layer.widths).stored
+    parts = sum(words * own for words, own in zip(found.traffic, (*stored, stored[3]), strict=True))
+    assert parts <= found.burst_parts <= PARTS * found.peak_bits
+    assert found.total_cycles >= max(found.compute_cycles, found.peak_bits * machine.cycles_per_bit)
     free = replace(machine, sram_bytes=size, cycles_per_bit=Fraction(0), latency_cycles=0)
     unlimited = chosen(layer, free)
     assert unlimited.total_cycles == unlimited.compute_cycles <= found.total_cycles
+
+
+@MANY
+@given(SEEDS, SIZES, st.integers(1, 4))
+def test_a_slower_device_is_never_faster(seed, size, times):
+    layer, machine = case(seed)
+    memory = machine.memory_of(layer.widths)
+    slower = replace(memory, slowdowns=tuple((run, times * s) for run, s in memory.slowdowns))
+    fast, slow = (
+        chosen(layer, replace(machine, memory=each, sram_bytes=size)) for each in (memory, slower)
+    )
+    if fast is not None:
+        assert fast.total_cycles <= slow.total_cycles
 
 
 @FEW
@@ -91,9 +106,10 @@ def test_prefetch_is_never_slower_than_single_where_both_fit(seed, size):
     found = best_candidate(layer, single)
     if found is None:
         return
-    blocks = block_list(found.schedule, machine.pe, machine.rates)
+    blocks = block_list(found.schedule, machine.pe, machine.rates, machine.memory)
     ahead = timeline(
-        blocks.load_bits, blocks.compute_cycles, blocks.store_bits, buffering="prefetch",
+        blocks.channel_load_bits, blocks.compute_cycles, blocks.channel_store_bits,
+        buffering="prefetch",
         cycles_per_byte=machine.cycles_per_bit, latency_cycles=machine.latency_cycles,
         begins_tile=blocks.begins_tile,
     )  # fmt: skip

@@ -35,6 +35,30 @@ def loaded(folder: Path, text: str):
     return load_accelerator(path)
 
 
+def test_what_a_channel_does_not_say_is_its_device_s(tmp_path):
+    line = GOOD.splitlines()[5]
+    found = loaded(tmp_path, GOOD.replace(line, "dram: {device: LPDDR5_6400_8Gb_x16}")).dram
+    assert (found.peak_bytes_per_s, found.burst_bytes, found.layout) == (12_800_000_000, 32, "NCHW")
+    assert found.latency_ns == (15 + 17 + 2) * 1.25
+    assert found.mapping == "RoBaRaCoCh"
+    more = "dram: {device: LPDDR5_6400_8Gb_x16, peak_bytes_per_s: 1GB/s, latency_ns: 0ns, "
+    more += "burst_bytes: 64, layout: NHWC, mapping: MOP4CLXOR}"
+    found = loaded(tmp_path, GOOD.replace(line, more)).dram
+    assert (found.peak_bytes_per_s, found.burst_bytes, found.layout) == (10**9, 64, "NHWC")
+    assert (found.latency_ns, found.mapping) == (0, "MOP4CLXOR")
+    assert loaded(tmp_path, GOOD).dram.slowdowns(0.3) == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["systolic_os_16x16", "systolic_ws_32x32", "systolic_is_32x32", "gemmini_16x16", "tpu_v1",
+     "nvdla_large"],
+)  # fmt: skip
+def test_presets_with_devices(name):
+    dram = load_accelerator(name).dram
+    assert dram.device is not None and dram.burst_bytes == dram.device.burst_bytes
+
+
 def test_presets_are_the_issue_s():
     assert {"tpu_v1", "nvdla_large", "nvdla_small", "diannao", "dadiannao", "shidiannao"} <= {
         *PRESETS
@@ -140,6 +164,24 @@ BAD = [
      "6:36: dram.latency: unknown key; did you mean `latency_ns`"),
     ("800ps", "-1",
      "6:36: dram.latency_ns: `-1` is not a number with a unit; write for instance 100ns"),
+    ("peak_bytes_per_s: 25.6GB/s, ", "",
+     "6:1: dram: give peak_bytes_per_s, as 25.6GB/s, or a device"),
+    ("latency_ns: 800ps", "device: DDR4_2400R",
+     "6:36: dram.device: `DDR4_2400R` is not known; did you mean `DDR4_2400R_8Gb_x8`"),
+    ("latency_ns: 800ps", "device: HBM2_2000_2Gb, mapping: RoBaRaCoChi",
+     "6:59: dram.mapping: `RoBaRaCoChi` is not known; did you mean `RoBaRaCoCh`"),
+    ("latency_ns: 800ps", "mapping: RoBaRaCoCh",
+     "6:36: dram.mapping: is a device's; give the device, too"),
+    ("latency_ns: 800ps", "burst_bytes: 0",
+     "6:36: dram.burst_bytes: `0` is too small; 1 to 65536 are allowed"),
+    ("latency_ns: 800ps", "layout: NCWH",
+     "6:36: dram.layout: `NCWH` is not known; did you mean `NCHW`"),
+    ("buffering: prefetch", "compression: {inputs: rle}",
+     "7:15: compression.inputs: `rle` is not known; did you mean `rlc`"),
+    ("buffering: prefetch", "compression: {inputs: 0}",
+     "7:15: compression.inputs: `0` is no ratio; write one of 0.001 to 1000, as 1.4"),
+    ("buffering: prefetch", "compression: {psums: 2}",
+     "7:15: compression.psums: unknown key; known are inputs, outputs, weights"),
     ("buffering: prefetch", "buffering: triple",
      "7:1: buffering: `triple` is not known; known are double, prefetch, single"),
     ("psums: 24", "psums: 65", "8:48: word_bits.psums: `65` is too large; 1 to 64 are allowed"),

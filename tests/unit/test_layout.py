@@ -23,11 +23,11 @@ ROWS = [
     ["crosslayer"],
     ["training"],
     ["simulate"],
+    ["choosing", "known_choices"],
     [
         "claims",
         "staircase",
         "frontiers",
-        "known_choices",
         "mappings",
         "runs",
         "stall_free",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import FrozenInstanceError
 
+import numba  # noqa: F401
 import numpy as np
 import pytest
 from cases import random_block, random_layer
@@ -127,6 +128,18 @@ def test_parts_are_cut_only_when_they_must_be(monkeypatch):
     for limit, parts in ((16 * rows * cols, 1), (16 * rows * cols - 1, 16)):
         monkeypatch.setattr(liveness, "_PART", limit)
         assert len(list(nest.parts())) == parts
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_compiled_or_not_the_same_block_is_heaviest(seed, monkeypatch):
+    rng = random.Random(seed)
+    layer, block = random_layer(rng).group(), random_block(rng)
+    for _, _, order in candidates(layer, block):
+        nest = liveness._Nest(layer, order, block, False)
+        compiled = nest.heaviest(nest.all_steps)  # as Numba is imported
+        with monkeypatch.context() as without:
+            without.delitem(liveness.sys.modules, "numba")
+            assert nest.heaviest(nest.all_steps) == compiled
 
 
 def test_tables_are_computed_once():

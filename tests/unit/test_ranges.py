@@ -62,8 +62,8 @@ def test_values_are_numbers_in_base_units():
 @pytest.mark.parametrize(
     ("change", "right"),
     [
-        (("pe.rowz", "3"), "gemmini_16x16.yaml:7:1: pe.rowz: unknown key; did you mean `rows`"),
-        (("pe.rows", "0"), "gemmini_16x16.yaml:7:22: pe.rows: `0` is too small"),
+        (("pe.rowz", "3"), "gemmini_16x16.yaml:8:1: pe.rowz: unknown key; did you mean `rows`"),
+        (("pe.rows", "0"), "gemmini_16x16.yaml:8:22: pe.rows: `0` is too small"),
         (("clock_hz", "64KiB"), "clock_hz: `64KiB` has an unknown unit"),
         (("pe..rows", "3"), "`pe..rows` is not the path of a field"),
         (("pe.rows.", "3"), "is not the path of a field"),

@@ -9,6 +9,7 @@ import pytest
 
 import accelsim
 from accelsim.hardware.accelerator import load_accelerator
+from accelsim.report.run_tables import run_text
 from accelsim.runs import run
 from accelsim.simulate import TooLittleSram
 from accelsim.spec import InputError
@@ -38,6 +39,47 @@ def test_columns_and_sums(found):
         assert row["avg_bandwidth_bytes_per_s"] <= 19.2e9
         assert row["needed_bandwidth_bytes_per_s"] == round(moved * 10**9 / row["compute_cycles"])
         assert row["utilization_x"] == round(row["macs"] / (256 * row["total_cycles"]), 6)
+
+
+def test_bursts_and_efficiency(found):
+    """On a DDR4 channel with MOP4CLXOR: bytes in whole bursts, time at what their runs reach."""
+    for row in found.table:
+        moved = row["dram_read_bytes"] + row["dram_write_bytes"]
+        assert row["dram_burst_bytes"] % 64 == 0
+        assert row["dram_burst_bytes"] >= moved
+        assert 0.3 < row["dram_efficiency_x"] < 0.95
+        at_peak = row["dram_burst_bytes"] * 10 / 192  # 19.2 GB/s at 1 GHz
+        least = (at_peak - 64) / row["dram_efficiency_x"]
+        assert least <= row["dram_cycles"] + 1
+        # each transfer is rounded up to a bit at the peak and to a cycle
+        assert row["dram_cycles"] <= at_peak / row["dram_efficiency_x"] + 2 * row["blocks"] + 1
+    bursts = found.summary["dram_burst_bytes"]
+    assert bursts == sum(row["dram_burst_bytes"] for row in found.table)
+    assert found.summary["dram_efficiency_x"] == pytest.approx(
+        bursts * 10 / 192 / found.summary["dram_cycles"], rel=0.01
+    )
+
+
+def test_a_peak_alone_is_said_to_have_efficiency_one():
+    found = run("alexnet", "diannao")
+    for row in found.table:
+        assert row["dram_burst_bytes"] == row["dram_read_bytes"] + row["dram_write_bytes"]
+        assert row["dram_efficiency_x"] == 1
+    assert "efficiency 1, no device is given" in run_text(found)
+
+
+def test_layouts_and_mappings_differ_as_their_runs_do():
+    """A depthwise layer group by group: a channel is contiguous in NCHW; in NHWC each of the 32
+    channels reads along the others, which are in the same bursts."""
+    device = load_accelerator("systolic_os_16x16")
+    other = replace(device, name="last", dram=replace(device.dram, layout="NHWC"))
+    worst = replace(device, name="worst", dram=replace(device.dram, mapping="ChRaBaRoCo"))
+    first, last, slow = (
+        run("mobilenet_v2", each, layer="block1.dw").table[0] for each in (device, other, worst)
+    )
+    assert 20 < last["dram_burst_bytes"] / first["dram_burst_bytes"] < 33
+    assert slow["dram_efficiency_x"] < first["dram_efficiency_x"]
+    assert slow["total_cycles"] > first["total_cycles"]
 
 
 def test_layers_that_are_alike_run_alike(found):
@@ -135,3 +177,20 @@ def test_what_the_pes_hold_stands_apart():
     found = run("alexnet", "tpu_v1", layer="conv1").summary
     assert found["pe_local_bytes"] == 2 * 65536
     assert found["on_chip_bytes"] == found["pe_local_bytes"] + (256 + 24 * 1024 + 4 * 1024) * 1024
+
+
+def test_what_does_not_fit_is_left_out_where_asked(tmp_path):
+    path = tmp_path / "tall.yaml"
+    path.write_text(
+        "name: tall\ninput: {C: 1, H: 20, W: 20}\n"
+        "layers:\n  - {name: conv9, op: conv, K: 2, R: 13, S: 3}\n"
+    )
+    asked = {"layer": "conv*", "leave_out": True}
+    found = run(["alexnet", path], "eyeriss", **asked)
+    assert [network.name for network in found.networks] == ["alexnet"]
+    assert {row["network"] for row in found.table} == {"alexnet"}
+    (said,) = found.meta["left_out"]
+    assert said.startswith("tall: conv9 does not fit eyeriss: ")
+    assert "alexnet" in run_text(found)
+    with pytest.raises(TooLittleSram, match="tall: conv9 does not fit"):
+        run(path, "eyeriss", **asked)

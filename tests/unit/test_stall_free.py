@@ -22,7 +22,7 @@ def waits(schedule, machine) -> int:
     """Cycles in which the array waits for other than the first block of a tile."""
     blocks = block_list(schedule, machine.pe, machine.rates)
     trace = timeline(
-        blocks.load_bits, blocks.compute_cycles, blocks.store_bits,
+        blocks.channel_load_bits, blocks.compute_cycles, blocks.channel_store_bits,
         buffering=machine.buffering, cycles_per_byte=machine.cycles_per_bit,
         latency_cycles=machine.latency_cycles, begins_tile=blocks.begins_tile, trace=True,
     ).trace  # fmt: skip
