@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from accelsim.runs import run
     from accelsim.simulate import min_sram
     from accelsim.spec import InputError
+    from accelsim.sweep import SweepResult, read_sweep
     from accelsim.verify import Verified, replay
     from accelsim.workload.network import Network, load_network
 
@@ -52,6 +53,7 @@ _HOME = {
     "load_network": "accelsim.workload.network",
     "mapping": "accelsim.mappings",
     "min_sram": "accelsim.simulate",
+    "read_sweep": "accelsim.sweep",
     "run": "accelsim.runs",
     "to_yaml": "accelsim.dataflow.schedule_file",
 }
@@ -72,8 +74,10 @@ __all__ = [
     "load_network",
     "mapping",
     "min_sram",
+    "read_sweep",
     "replay",
     "run",
+    "sweep",
     "to_yaml",
 ]
 
@@ -91,7 +95,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """This package. Its `replay` is the function, whenever the package of that name is loaded."""
+    """This package. `replay` and `sweep` are the functions, whatever modules are loaded."""
 
     @property
     def replay(self) -> Callable[..., Verified]:
@@ -104,6 +108,17 @@ class _Package(ModuleType):
     def replay(self, _: ModuleType) -> None:
         """Where import would put the package `accelsim.replay`."""
 
+    @property
+    def sweep(self) -> Callable[..., SweepResult]:
+        """`accelsim.sweep.sweep`, with its progress shown."""
+        from accelsim.report.progress import shown_sweep
+
+        return shown_sweep
+
+    @sweep.setter
+    def sweep(self, _: ModuleType) -> None:
+        """Where import would put the module `accelsim.sweep`."""
+
 
 sys.modules[__name__].__class__ = _Package
 
@@ -114,14 +129,17 @@ def _repr_html(result: Result) -> str:
     return repr_html(result)
 
 
-def _plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> Figure:
+def _plot(
+    result: Result, *, width_inches: float = 7.0, panels: bool = False, kind: str | None = None
+) -> Figure:
     """Draw the result as a matplotlib figure; raises InputError where it has no picture.
 
-    `panels` gives each layer of a frontier its own.
+    `panels` gives each layer of a frontier or sweep its own; `kind` is which picture of a sweep:
+    bandwidth, traffic, cycles, map or pareto.
     """
     from accelsim.report.plots import plot
 
-    return plot(result, width_inches=width_inches, panels=panels)
+    return plot(result, width_inches=width_inches, panels=panels, kind=kind)
 
 
 # Results show themselves; their own module lies below all pictures and cannot say so itself.

@@ -10,6 +10,7 @@ from accelsim.hardware.accelerator import Accelerator
 from accelsim.hardware.compression import Densities
 from accelsim.hardware.energy import energy_pj
 from accelsim.hardware.format import RowStationaryArray
+from accelsim.known_choices import KnownChoices
 from accelsim.simulate import TooLittleSram, conserve
 from accelsim.spec import InputError
 from accelsim.timing.candidates import OBJECTIVES, Choice, Machine, best_candidate
@@ -82,9 +83,11 @@ class Choices:
         residents: tuple[Resident, ...],
         densities: Densities | None,
         given: GivenPasses | None,
+        known: KnownChoices | None = None,
     ) -> None:
         self.device, self.objective, self.residents = device, objective, residents
         self.densities, self.given = densities.layers if densities else {}, given
+        self.known = known or KnownChoices()
         self._known = dict[tuple[Layer, Memory, Passes | None], Choice]()
         if objective in ("energy", "edp") and device.energy is None:
             wrong = "no energy table; write for instance `energy: horowitz_45nm`"
@@ -99,7 +102,7 @@ class Choices:
         try:
             memory = memory_of(self.device, plain, self.densities.get(node.name))
             if (plain, memory, passes) not in self._known:
-                found = self._choose(node.name, plain, memory, passes)
+                found = self._found(node.name, plain, memory, passes)
                 self._known[plain, memory, passes] = found
         except ValueError as error:
             if isinstance(error, InputError):
@@ -110,8 +113,19 @@ class Choices:
             choice = replace(choice, schedule=replace(choice.schedule, layer=layer))
         return LayerRun(layer, choice, memory)
 
-    def _choose(self, name: str, layer: Layer, memory: Memory, passes: Passes | None) -> Choice:
+    def _found(self, name: str, layer: Layer, memory: Memory, passes: Passes | None) -> Choice:
+        """What another run chose, or what is chosen now."""
         machine = replace(machine_of(self.device), memory=memory)
+        asked = layer, machine, self.objective, self.residents
+        found = self.known.find(*asked)
+        if found is None:
+            found = self._choose(name, layer, machine, memory, passes)
+            self.known.keep(*asked, found)
+        return found
+
+    def _choose(
+        self, name: str, layer: Layer, machine: Machine, memory: Memory, passes: Passes | None
+    ) -> Choice:
         has_macs = isinstance(layer, Conv) and layer.has_weights
         rows_stay = isinstance(self.device.pe, RowStationaryArray)
         found = [] if has_macs else [passing(layer, machine)]

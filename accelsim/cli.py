@@ -10,8 +10,8 @@ import gc
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from accelsim import __version__, options
@@ -86,6 +86,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _min_sram(given: Namespace) -> int:
+    from accelsim.spec import shipped_names
+
+    if bool(given.networks) == given.all:
+        raise UsageError("accelsim min-sram: name networks, or --all")
+    if given.all:
+        given.networks = shipped_names("networks")
     if given.accelerator:
         return _stall_free(given)
     for option in ("at", "latency"):
@@ -239,6 +245,117 @@ def _run_networks(given: Namespace) -> int:
     return code
 
 
+def _sweep(given: Namespace) -> int:
+    from accelsim.report.progress import sweep_progress
+    from accelsim.report.sweep_tables import sweep_text
+    from accelsim.sweep import read_sweep, sweep
+
+    picture = _picture(given)
+    asked = _swept(given)
+    own = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    try:
+        with sweep_progress() as progress:
+            found = sweep(
+                **asked, file=given.store, fresh=given.fresh, jobs=given.jobs or len(own),
+                scheduler=given.scheduler, progress=progress,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        if not os.path.exists(given.store):
+            raise
+        done = read_sweep(given.store).summary
+        kept = f"{done['done'] + done['failed']:,} of {done['points']:,} points are"
+        return _say(
+            f"accelsim sweep: stopped; {kept} in {given.store}, the same command goes on", 130
+        )
+    if picture:
+        from accelsim.report.plots import plot, save
+
+        save(plot(found), given.output)
+        _say(f"wrote {given.output}")
+    elif _format(given) == "table":
+        _write(sweep_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, _format(given)), given.output)
+    return _say(f"{given.store} keeps every point; `accelsim results {given.store}` shows them")
+
+
+def _swept(given: Namespace) -> dict[str, Any]:
+    """What the sweep is asked for, by the command line and by a sweep file."""
+    from accelsim.spec import shipped_names
+    from accelsim.sweeping.format import read_sweep_file
+
+    networks = [*given.networks, *(shipped_names("networks") if given.all else ())]
+    asked: dict[str, Any] = {"networks": networks, "accelerator": given.accelerator}
+    axes: dict[str, Any] = {}
+    names = ("sram", "layer", "batch", "input", "bits", "psum_bits")
+    if given.points:
+        file = read_sweep_file(given.points)
+        asked = {"networks": [*file.networks, *networks]}
+        asked["accelerator"] = [*file.accelerators, *given.accelerator]
+        axes |= file.set or {}
+        axes |= {name: getattr(file, name) for name in names if getattr(file, name)}
+    axes |= {name: getattr(given, name) for name in names if getattr(given, name)}
+    for text in given.set:
+        path, equals, values = text.partition("=")
+        if not equals or not values:
+            wrong = f"{quote(text)} is not PATH=RANGE; write for instance pe.rows=8:128:x2"
+            raise UsageError(f"accelsim sweep: --set: {wrong}")
+        axes[path] = values
+    if not asked["networks"] or not asked["accelerator"]:
+        raise UsageError("accelsim sweep: name networks, and an accelerator by -a ACC")
+    asked |= {"sram": axes.pop("sram", None), "layer": axes.pop("layer", None)}
+    return {**asked, "set": axes, "objective": given.objective, "resident": given.resident}
+
+
+def _results(given: Namespace) -> int:
+    """List, filter and export what a sweep's file keeps."""
+    from fnmatch import fnmatchcase
+
+    from accelsim.report.sweep_tables import conditions, meeting, parquet, sweep_text
+    from accelsim.results import Result, csv_parts
+    from accelsim.sweep import read_sweep
+
+    found = read_sweep(given.file)
+    of_layers = bool(given.layers or given.layer)
+    if of_layers and given.failed:
+        raise UsageError("accelsim results: what failed has no layers; leave out one of them")
+    rows: Any = found.iterate_layers() if of_layers else iter(found.table)
+    if given.layer:
+        rows = (
+            row for row in rows if any(fnmatchcase(str(row["layer"]), each) for each in given.layer)
+        )
+    if given.failed:
+        rows = (row for row in rows if row["error"])
+    rows = meeting(rows, conditions(given.where))
+    ending = os.path.splitext(given.output or "")[1].lower()
+    if ending == ".parquet" and not given.format:
+        from accelsim.report.files import write_whole
+
+        write_whole(given.output, parquet(rows))
+        return _say(f"wrote {given.output}")
+    chosen, picture = _format(given), _picture(given)
+    if chosen == "csv":
+        _write_parts(csv_parts(rows), given.output)
+        return 0
+    shown = replace(found, table=tuple(rows))
+    if picture:
+        from accelsim.report.plots import plot, save
+
+        save(plot(shown), given.output)
+        return _say(f"wrote {given.output}")
+    if chosen == "json":
+        _write(shown.to_json(), given.output)
+    elif of_layers:
+        from accelsim.report.tables import plain_text
+
+        _write(plain_text(Result(shown.meta, shown.table, {})), given.output)
+    else:
+        _write(sweep_text(shown, _terminal_columns(given)), given.output)
+    return 0
+
+
 def _trace(given: Namespace, found: Any) -> None:
     """Write when each block runs, as CSV or as a picture."""
     from accelsim.traces import trace
@@ -353,7 +470,7 @@ def _plot(given: Namespace) -> int:
                 raise UsageError("accelsim plot: --panels is for one FILE")
             figure = plot_several(results)
         else:
-            figure = plot(result, panels=given.panels)
+            figure = plot(result, panels=given.panels, kind=given.kind)
     except InputError as error:
         raise InputError(f"{given.files[0]}: {error}") from None
     save(figure, picture)
@@ -500,6 +617,17 @@ def _write(text: str, path: str | None = None) -> None:
             raise _StdoutError(error.strerror) from error
 
 
+def _write_parts(parts: Iterable[str], path: str | None) -> None:
+    """Text that is made while it is written."""
+    if path is None:
+        for part in parts:
+            _write(part)
+    else:
+        from accelsim.report.files import write_whole
+
+        write_whole(path, (part.encode() for part in parts))
+
+
 def _encodable(text: str, encoding: str) -> str:
     """The text, with plain characters for those that stdout does not know."""
     try:
@@ -537,6 +665,15 @@ COMMANDS = {
         "a network on an accelerator: cycles, traffic",
         options.add_run,
         _run_networks,
+    ),
+    "sweep": _Command(
+        "NET... -a ACC",
+        "run at every SRAM size, every value of any field; resumes",
+        options.add_sweep,
+        _sweep,
+    ),
+    "results": _Command(
+        "FILE", "list, filter, export what a sweep kept", options.add_results, _results
     ),
     "min-sram": _Command(
         "NET...", "least SRAM to move every word once", options.add_min_sram, _min_sram

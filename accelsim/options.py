@@ -17,6 +17,7 @@ from accelsim.units import (
 )
 
 FORMATS = ("table", "csv", "json")
+SWEEP_PICTURES = ("bandwidth", "traffic", "cycles", "map", "pareto")
 MAX_EXTENT = 2**20
 MAX_BITS = 64
 
@@ -107,6 +108,16 @@ def _add_resident(parser: Parser) -> None:
     )
 
 
+def _add_objective(parser: Parser) -> None:
+    parser.add_argument(
+        "--objective",
+        type=_one_of("cycles", "traffic", "energy", "edp"),
+        default="cycles",
+        metavar="cycles|traffic|energy|edp",
+        help="what each layer's schedule is chosen for; edp: energy x time (default: cycles)",
+    )
+
+
 def _add_widths(parser: Parser) -> None:
     """How large a network's words and inputs are."""
     option = parser.add_argument
@@ -127,7 +138,8 @@ def add_networks(parser: Parser, how_many: str) -> None:
 
 def add_min_sram(parser: Parser) -> None:
     """Options of `min-sram`."""
-    add_networks(parser, "+")
+    add_networks(parser, "*")
+    parser.add_argument("--all", action="store_true", help="all shipped networks")
     add_search(parser)
     parser.add_argument(
         "-a",
@@ -209,13 +221,7 @@ def add_run(parser: Parser) -> None:
         metavar="ACC",
         help="shipped name or YAML file (repeatable); all: every shipped one",
     )
-    option(
-        "--objective",
-        type=_one_of("cycles", "traffic", "energy", "edp"),
-        default="cycles",
-        metavar="cycles|traffic|energy|edp",
-        help="what each layer's schedule is chosen for; edp: energy x time (default: cycles)",
-    )
+    _add_objective(parser)
     option(
         "--sram",
         type=_typed(parse_bytes),
@@ -246,11 +252,54 @@ def add_run(parser: Parser) -> None:
     add_output(parser)
 
 
+def add_sweep(parser: Parser) -> None:
+    """Options of `sweep`."""
+    parser.add_argument("networks", nargs="*", metavar="NET", help="shipped name or YAML file")
+    option = parser.add_argument
+    option("--all", action="store_true", help="all shipped networks")
+    option("-a", "--accelerator", action="append", default=[], metavar="ACC",
+           help="shipped name or YAML file (repeatable)")  # fmt: skip
+    option("--sram", metavar="RANGE", help="sizes of one shared SRAM: 16KiB:4MiB:x2, or 64KiB,1MiB")
+    option(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=RANGE",
+        help="any field of the files by its path (repeatable): pe.rows=8:128:x2, "
+        "dram.peak_bytes_per_s=1GB/s,2GB/s, input.H=224,448; pe.rows,pe.cols=8:64:x2 sets both",
+    )
+    for name in ("batch", "input", "bits", "psum-bits"):
+        example = "3x224x224,3x1080x1920" if name == "input" else "1,2,4"
+        option(f"--{name}", metavar="RANGE", help=f"as for run, several: {example}")
+    option("--points", metavar="FILE", help="a YAML file that says all this, under the same names")
+    _add_objective(parser)
+    option("--layer", action="append", metavar="NAME", help="only this layer or pattern")
+    _add_resident(parser)
+    option("--store", default="sweep.sqlite", metavar="FILE",
+           help="where every point is kept; points that are there are not run again "
+           "(default: sweep.sqlite)")  # fmt: skip
+    option("--fresh", action="store_true", help="empty that file first")
+    option("--jobs", type=_whole_to(1024), metavar="N", help="processes (default: one a core)")
+    option("--scheduler", metavar="ADDRESS", help="a Dask scheduler's, tcp://HOST:8786, instead")
+    add_output(parser)
+
+
+def add_results(parser: Parser) -> None:
+    """Options of `results`."""
+    parser.add_argument("file", metavar="FILE", help="what sweep keeps its points in")
+    option = parser.add_argument
+    option("--where", action="append", default=[], metavar="COND",
+           help="only rows that meet it (repeatable): network=vgg16, "
+           "'sram_capacity_bytes<=64KiB'")  # fmt: skip
+    option("--layers", action="store_true", help="a row per point and layer, all columns of run")
+    option("--layer", action="append", metavar="NAME", help="only this layer or pattern of them")
+    option("--failed", action="store_true", help="only points that cannot be run, and why")
+    add_output(parser)
+
+
 def add_panels(parser: Parser) -> None:
     """What a picture of a frontier shows."""
-    parser.add_argument(
-        "--panels", action="store_true", help="in a picture: a panel per layer, with its bound"
-    )
+    parser.add_argument("--panels", action="store_true", help="in a picture: a panel per layer")
 
 
 def add_replay(parser: Parser) -> None:
@@ -293,7 +342,13 @@ def add_plot(parser: Parser) -> None:
     """Options of `plot`."""
     parser.add_argument(
         "files", nargs="+", metavar="FILE",
-        help="what min-sram, frontier or run wrote, JSON or CSV; several: staircases, overlaid",
+        help="what min-sram, frontier or run wrote, JSON or CSV, or a sweep's file; several: "
+        "staircases, overlaid",
+    )  # fmt: skip
+    parser.add_argument(
+        "--kind", type=_one_of(*SWEEP_PICTURES), metavar="|".join(SWEEP_PICTURES),
+        help="of a sweep: bandwidth, traffic or cycles against SRAM, a map of two fields, SRAM "
+        "against time",
     )  # fmt: skip
     add_panels(parser)
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -38,6 +38,20 @@ class LazyRows(Sequence[Row]):
         return self._rows[at]
 
 
+def csv_parts(rows: Iterable[Row]) -> Iterator[str]:
+    """CSV text with a header line, some thousand rows at a time."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for at, row in enumerate(rows):
+        if at == 0:
+            writer.writerow(row)
+        writer.writerow(row.values())
+        if at % 4096 == 4095:
+            yield out.getvalue()
+            out.seek(out.truncate(0))
+    yield out.getvalue()
+
+
 @dataclass(frozen=True)
 class Result:
     """Rows, summary and origin of one command; the same columns in table, CSV and JSON.
@@ -60,11 +74,7 @@ class Result:
 
     def to_csv(self) -> str:
         """Return the rows as CSV text with a header line."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(row.values() for row in self.table)
-        return out.getvalue()
+        return "".join(csv_parts(self.table))
 
     def to_json(self) -> str:
         """Return `{"meta", "rows", "summary"}` as JSON text."""

@@ -12,6 +12,7 @@ from accelsim.dataflow.schedule import RESIDENTS, Buffering, Resident
 from accelsim.dataflow.tile_traffic import tile_text
 from accelsim.hardware.accelerator import Accelerator, dram_text, load_accelerator
 from accelsim.hardware.compression import Densities, load_densities
+from accelsim.known_choices import KnownChoices
 from accelsim.results import Result, Row
 from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
@@ -48,6 +49,7 @@ def run(
     density: str | Path | None = None,
     passes: str | Path | None = None,
     leave_out: bool = False,
+    known: KnownChoices | None = None,
 ) -> RunResult:
     """Return how each layer runs on an accelerator: schedule, SRAM, traffic, cycles, bandwidth.
 
@@ -58,9 +60,10 @@ def run(
     bytes, is one shared SRAM in place of the accelerator's. `density` is a file of the layers'
     densities, for operands that the accelerator codes, `passes` one of mappings for layers on row
     stationary arrays (`timing.passes_file`). The rest is as for `min_sram`; widths that no network
-    sets are the accelerator's. Several accelerators run one after another. Raises TooLittleSram
-    where a layer does not fit, InputError for a fault of files or arguments. With `leave_out`
-    networks that do not fit are left out and named in `meta["left_out"]`, unless none does.
+    sets are the accelerator's. Several accelerators run one after another; what other runs chose,
+    in `known`, is not searched for again. Raises TooLittleSram where a layer does not fit,
+    InputError for a fault of files or arguments. With `leave_out` networks that do not fit are left
+    out and named in `meta["left_out"]`, unless none does.
     """
     try:
         parse_choice(objective, RUN_OBJECTIVES)
@@ -84,7 +87,7 @@ def run(
         for file in (densities, given):
             if file is not None:
                 file.check_names(node.name for network in loaded for node in network.layers)
-        chosen = Choices(device, objective, residents, densities, given)
+        chosen = Choices(device, objective, residents, densities, given, known)
         each = {}
         for network in loaded:
             try:

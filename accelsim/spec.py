@@ -146,6 +146,11 @@ def read(path: str | Path) -> Document:
     return Document(name, text, hashlib.sha256(raw).hexdigest(), data)
 
 
+def read_shipped(kind: str, name: str | Path | Document) -> Document:
+    """The document of a shipped name or a file, see `find_shipped`; one that is read stays."""
+    return name if isinstance(name, Document) else read(find_shipped(kind, str(name)))
+
+
 def parse(document: Document, model: type[M]) -> M:
     """The document as this model; raises InputError for the first fault found."""
     try:

@@ -62,6 +62,24 @@ def parse_ns(text: str) -> float:
     return float(value)
 
 
+def base_quantity(text: str) -> tuple[Fraction, str] | None:
+    """A number and its base unit (B, B/s, Hz, ns or none): `1.5us` is 1500 ns; None for no number.
+
+    For values whose kind is not known yet; every other parser knows which units it wants.
+    """
+    match = _NUMBER.fullmatch(text.strip())
+    if not match:
+        return None
+    number, unit = match.groups()
+    if not unit:
+        return Fraction(number), ""
+    kinds = ((_SIZE, "B"), (_BANDWIDTH, "B/s"), (_FREQUENCY, "Hz"), (_TIME, "ns"))
+    for units, base in kinds:
+        if unit in units:
+            return Fraction(number) * units[unit], base
+    return None
+
+
 def format_bytes(count: int) -> str:
     """A size in B, KiB, MiB, ... with four significant digits: 619264 is `604.8 KiB`."""
     return _scaled(count, ("B", *_BINARY), 1024)

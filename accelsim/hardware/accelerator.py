@@ -7,10 +7,12 @@ up once.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from accelsim.fields import Change, with_fields
 from accelsim.hardware.compression import Compression
 from accelsim.hardware.dram import DEFAULT_MAPPING, DRAM_TABLES, DramDevice, load_dram_device
 from accelsim.hardware.energy import EnergyTable
@@ -23,7 +25,7 @@ from accelsim.hardware.format import (
     PeArray,
     RowStationaryArray,
 )
-from accelsim.spec import Document, find_shipped, parse, read, shipped_names
+from accelsim.spec import Document, parse, read, read_shipped, shipped_names
 from accelsim.units import format_bytes, format_count, parse_choice, quote
 from accelsim.workload.format import BitWidths
 
@@ -110,13 +112,15 @@ class Accelerator:
         return math.ceil(Fraction(repr(self.dram.latency_ns)) * self.clock_hz / 10**9)
 
 
-def load_accelerator(name_or_path: str | Path) -> Accelerator:
+def load_accelerator(
+    name_or_path: str | Path | Document, *, changes: Iterable[Change] = ()
+) -> Accelerator:
     """Load an accelerator by its shipped name or its file.
 
-    Raises InputError, whose text is one line, for any fault of the file.
+    `changes` are fields by path with other values (`fields`). Raises InputError, whose text is one
+    line, for any fault of the file.
     """
-    path = find_shipped("accelerators", str(name_or_path))
-    document = read(path)
+    document = with_fields(read_shipped("accelerators", name_or_path), changes)
     file = parse(document, AcceleratorFile)
     if file.pe.pes > MAX_PES:
         wrong = f"{file.pe.pes} PEs are too many; at most {MAX_PES} are allowed"
@@ -126,7 +130,7 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     return Accelerator(
         name=file.name,
         source=file.source,
-        path=str(path),
+        path=document.path,
         sha256=document.sha256,
         pe=file.pe,
         clock_hz=file.clock_hz,

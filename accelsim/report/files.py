@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from accelsim.units import format_bytes
 MAX_FILE_BYTES = 64 * 2**20
 
 
-def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file beside the old one, then put it in its place; links stay links.
+def write_whole(path: str | Path, content: bytes | Iterable[bytes]) -> None:
+    """Write a file, whole or in parts, beside the old one, then put it in its place; links stay.
 
     A pipe, and whatever is in /dev or /proc, is written to directly. Raises InputError.
     """
+    parts = [content] if isinstance(content, bytes) else content
     special = str(path).startswith(("/dev/", "/proc/"))
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
@@ -28,11 +30,11 @@ def write_whole(path: str | Path, content: bytes) -> None:
     try:
         if special or (os.path.exists(target) and not os.path.isfile(target)):
             with open(path, "ab") as file:
-                file.write(content)
+                file.writelines(parts)
             return
         with open(draft, "xb") as file:
             try:
-                file.write(content)
+                file.writelines(parts)
                 file.flush()
                 os.replace(draft, target)
             except BaseException:
@@ -45,10 +47,14 @@ def write_whole(path: str | Path, content: bytes) -> None:
 
 
 def read_result(path: str | Path) -> Result:
-    """Read a result that `to_json` or `to_csv` wrote, told apart by their first character.
+    """Read what `to_json` or `to_csv` wrote, or a sweep's file, told apart by how they begin.
 
     Raises InputError for anything else.
     """
+    if _is_sqlite(path):
+        from accelsim.sweep import read_sweep
+
+        return read_sweep(path)
     text = _text(path)
     if not text.lstrip().startswith("{"):
         return Result({}, _csv_rows(path, text), {})
@@ -64,6 +70,14 @@ def read_result(path: str | Path) -> Result:
 
 
 _WANTED = "name a file that `accelsim ... -o FILE` wrote as JSON or CSV"
+
+
+def _is_sqlite(path: str | Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except (OSError, ValueError):
+        return False
 
 
 def _is_row(row: Any, first: Any) -> bool:

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 
 from accelsim.report.plots import (
     BLACK,
-    BLUE,
-    GREEN,
+    COLOURS,
     GREY,
-    ORANGE,
-    SKY,
     STYLE,
     VERMILLION,
 )
@@ -29,7 +26,6 @@ _NEEDED = (
     "network", "layer", "sram_bytes", "dram_bytes", "pin_gain_x", "pin_sram_bytes",
     "compulsory_bytes",
 )  # fmt: skip
-COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, "#CC79A7")
 
 
 def plot_frontier(result: Result, *, width_inches: float = 7.0) -> Figure:

@@ -23,6 +23,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which all eyes tell apart
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#808080"
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, "#CC79A7")
 FAMILIES = {"weights": (BLUE, "s"), "inputs": (ORANGE, "^"), "outputs": (GREEN, "o")}
 STYLE: Any = {
     "font.family": "sans-serif", "font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8,
@@ -33,11 +34,20 @@ STYLE: Any = {
 }  # fmt: skip
 
 
-def plot(result: Result, *, width_inches: float = 7.0, panels: bool = False) -> Figure:
-    """Return the picture of a result of min-sram, frontier or run; raises InputError for others.
+def plot(
+    result: Result, *, width_inches: float = 7.0, panels: bool = False, kind: str | None = None
+) -> Figure:
+    """Return the picture of a result of min-sram, frontier, run or sweep; InputError for others.
 
-    Several networks' frontiers are overlaid; `panels` gives each layer of one its own.
+    Several networks' frontiers are overlaid; `panels` gives each layer of a frontier or a sweep of
+    one network its own. `kind` is which picture of a sweep.
     """
+    if "sram_capacity_bytes" in result.columns:
+        from accelsim.report.sweep_plots import plot_sweep
+
+        return plot_sweep(result, width_inches=width_inches, kind=kind, panels=panels)
+    if kind is not None:
+        raise InputError(f"only a sweep has several pictures; leave out {kind}")
     if panels:
         from accelsim.report.staircase_plots import plot_layers
 
@@ -77,12 +87,16 @@ def plot_min_sram(result: Result, *, width_inches: float = 7.0) -> Figure:
 
     Markers are the families (weights, inputs or outputs resident), a line is the least of them,
     a faint step the proven bound, a dashed line the network's need. A result read from a file that
-    lacks the families' columns shows the least alone. Raises InputError for a result of another
-    command, or of more than 12 networks.
+    lacks the families' columns shows the least alone. More than 12 networks are a line each, with
+    a dot for each layer. Raises InputError for a result of another command.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    if len({row["network"] for row in result.table if "network" in row}) > MAX_PANELS:
+        from accelsim.report.network_plots import plot_networks_min_sram
+
+        return plot_networks_min_sram(_by_network(result), width_inches=width_inches)
     if isinstance(result, MinSram) and "min_sram_weights_resident_bytes" not in result.columns:
         result = with_families(result)
     networks = _by_network(result)
@@ -123,8 +137,6 @@ def _by_network(result: Result) -> dict[str, list[Row]]:
     networks: dict[str, list[Row]] = {}
     for row in result.table:
         networks.setdefault(str(row["network"]), []).append(row)
-    if len(networks) > MAX_PANELS:
-        raise InputError(f"{len(networks)} networks; a picture holds {MAX_PANELS} at most")
     return networks
 
 

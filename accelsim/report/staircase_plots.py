@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.frontier_plots import COLOURS, MAX_NAMED, line
-from accelsim.report.plots import BLACK, GREY, STYLE
+from accelsim.report.frontier_plots import MAX_NAMED, line
+from accelsim.report.plots import BLACK, COLOURS, GREY, STYLE
 from accelsim.results import Result, Row
 from accelsim.spec import InputError
 from accelsim.units import format_bytes

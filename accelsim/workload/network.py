@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelsim.spec import Document, InputError, find_shipped, parse, read
+from accelsim.fields import Change, with_fields
+from accelsim.spec import Document, InputError, parse, read_shipped
 from accelsim.units import did_you_mean, quote, suggest
 from accelsim.workload.format import (
     MAX_EXTENT,
@@ -109,23 +110,24 @@ class _Link:
 
 
 def load_network(
-    name_or_path: str | Path,
+    name_or_path: str | Path | Document,
     *,
     batch: int | None = None,
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
     word_bits: BitWidths | None = None,
+    changes: Iterable[Change] = (),
 ) -> Network:
     """Load a network by its shipped name or its file.
 
     `batch` and `input` (C, H, W) replace the file's; `input` needs a fully convolutional network.
     `bits` (all operands, or some by name) and `psum_bits` come before the file's widths,
-    `word_bits`, an accelerator's, after them.
+    `word_bits`, an accelerator's, after them. `changes` are fields by path with other values.
     Raises InputError, whose text is one line, for any fault of the file or the arguments.
     """
-    path = find_shipped("networks", str(name_or_path))
-    document = read(path)
+    document = with_fields(read_shipped("networks", name_or_path), changes)
+    path = document.path
     file = parse(document, NetworkFile)
     if batch is not None:
         batch = whole_option("batch", batch, MAX_EXTENT)
@@ -144,9 +146,7 @@ def load_network(
         C, H, W = (whole_option("input", size, MAX_EXTENT) for size in input)
         shape = shape[0], C, H, W
         nodes = _infer(document, links, shape, batch, widths, nodes)
-    return Network(
-        file.name, file.source, str(path), document.sha256, shape, widths.default_used, nodes
-    )
+    return Network(file.name, file.source, path, document.sha256, shape, widths.default_used, nodes)
 
 
 def check_file(path: str | Path) -> str:

@@ -227,7 +227,7 @@ def test_list_and_schema(capsys):
     [
         ("min-sram vgg16 --fromat csv", "unknown option --fromat; did you mean --format"),
         ("min-sram vgg16 --bit=8", "unknown option --bit; did you mean --bits"),
-        ("min-sram", "NET is missing; usage: accelsim min-sram NET... [options]"),
+        ("min-sram", "name networks, or --all"),
         ("min-sram vgg16 --format xml", "--format: `xml` is not known; known are csv, json, table"),
         ("min-sram vgg16 --batch 0", "--batch: `0` is too small; 1 to 1048576 are allowed"),
         ("min-sram vgg16 --batch", "--batch: expected one argument"),

@@ -13,7 +13,7 @@ from accelsim import verify
 
 PACKAGE = Path(__file__).parents[2] / "accelsim"
 ROWS = [
-    ["units", "spec", "results"],
+    ["units", "ranges", "spec", "fields", "results"],
     ["workload"],
     ["hardware"],
     ["dataflow.schedule", "dataflow.schedule_file"],
@@ -23,7 +23,7 @@ ROWS = [
     ["crosslayer"],
     ["training"],
     ["simulate"],
-    ["choosing"],
+    ["choosing", "known_choices"],
     [
         "claims",
         "staircase",
@@ -33,6 +33,7 @@ ROWS = [
         "stall_free",
         "traces",
         "sweep",
+        "sweeping",
         "verify",
     ],
     ["importers"],

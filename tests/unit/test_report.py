@@ -177,11 +177,22 @@ def test_picture_of_a_plain_result_finds_the_families_itself():
 def test_no_picture_of_other_results():
     with pytest.raises(InputError, match="no column layer"):
         Result({}, ({"network": "one"},), {}).plot()
-    result = min_sram("alexnet", layer="fc8")
-    many = tuple({**row, "network": f"net{at}"} for at in range(13) for row in result.table)
-    assert len(many) == MAX_PANELS + 1
-    with pytest.raises(InputError, match="13 networks; a picture holds 12"):
-        plot_min_sram(Result({}, many, {}))
+
+
+def test_many_networks_are_a_line_each_with_a_dot_a_layer():
+    result = min_sram("alexnet")
+    limiting = result.summary["limiting_layer"]
+    many = [{**row, "network": f"net{at}"} for at in range(MAX_PANELS) for row in result.table]
+    needs = [{**row, "network": "less"} for row in result.table if row["layer"] != limiting]
+    (axes,) = plot_min_sram(Result({}, (*many, *needs), {})).axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[0] == "less" and len(names) == MAX_PANELS + 1
+    dots = {tuple(dot) for line in axes.lines[:3] for dot in line.get_xydata().tolist()}
+    assert dots == {
+        (row["min_sram_bytes"] / 1024, names.index(row["network"]))
+        for row in (*many, *needs)
+        if row["resident"] != "none"
+    }
 
 
 def test_families_of_a_stream_are_its_own_need():
