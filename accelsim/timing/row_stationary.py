@@ -97,7 +97,30 @@ def pass_words(layer: Conv, block: Block) -> PassWords:
     )
 
 
-def pass_cycles(laid: LaidOut, layer: Conv, block: Block, rates: int | OperandRates | None) -> int:
+@dataclass(frozen=True)
+class PassCycles:
+    """Cycles of a pass's parts: the PEs' work, the buses of inputs and psums, the weights' load."""
+
+    work: int
+    inputs: int = 0
+    psums: int = 0
+    load: int = 0
+
+    @property
+    def bound(self) -> str:
+        """What a pass waits for: `PEs`, `inputs` or `psums`."""
+        slowest = max(self.work, self.inputs, self.psums)
+        return "PEs" if slowest == self.work else "psums" if slowest == self.psums else "inputs"
+
+    @property
+    def whole(self) -> int:
+        """Of the pass."""
+        return max(self.work, self.inputs, self.psums) + self.load
+
+
+def pass_parts(
+    laid: LaidOut, layer: Conv, block: Block, rates: int | OperandRates | None
+) -> PassCycles:
     """Cycles of a pass; rates are bytes a cycle of a bus per operand, one number of each of them.
 
     None is unlimited: then the weights are there at once, too.
@@ -105,18 +128,23 @@ def pass_cycles(laid: LaidOut, layer: Conv, block: Block, rates: int | OperandRa
     filters, channels = -(-block.K // laid.t), -(-block.C // laid.r)
     work = block.N * block.Q * filters * (channels * block.S + 1)
     if rates is None:
-        return work
+        return PassCycles(work)
     moved, widths = pass_words(layer, block), layer.widths
     weights, inputs, outputs = (
         (rates, rates, rates) if isinstance(rates, int)
         else (rates.weights, rates.inputs, rates.outputs)
     )  # fmt: skip
-    buses = max(
-        -(-moved.inputs * widths.inputs // (8 * inputs)),
-        -(-moved.psums * widths.psums // (8 * outputs)),
+    return PassCycles(
+        work=work,
+        inputs=-(-moved.inputs * widths.inputs // (8 * inputs)),
+        psums=-(-moved.psums * widths.psums // (8 * outputs)),
+        load=math.ceil(laid.pe.exposed_load_x * moved.weights * widths.weights / (8 * weights)),
     )
-    load = laid.pe.exposed_load_x * moved.weights * widths.weights / (8 * weights)
-    return max(work, buses) + math.ceil(load)
+
+
+def pass_cycles(laid: LaidOut, layer: Conv, block: Block, rates: int | OperandRates | None) -> int:
+    """Cycles of a whole pass: see `pass_parts`."""
+    return pass_parts(laid, layer, block, rates).whole
 
 
 def buffer_bytes(layer: Conv, passes: Passes) -> tuple[int, int]:
