@@ -20,7 +20,7 @@ MAX_SIDE = 2**14
 MAX_PES = 2**24
 MAX_BYTES_PER_CYCLE = 2**20
 DATAFLOWS = ("os", "ws", "is")
-MAPPINGS = ("free", "traffic_first")
+MAPPINGS = ("free", "psums_first")
 BUFFERINGS = ("single", "prefetch", "double")
 LAYOUTS = ("NCHW", "NHWC")
 MAX_BURST_BYTES = 2**16
@@ -191,7 +191,7 @@ class RowStationaryArray(Model):
     `bank_bytes` that belong to inputs or psums as the layer asks. The buses between SRAM and PEs
     are `sram.bytes_per_cycle`; psums have one of that width each way. `exposed_load_x` is the share
     of the loading of a pass's weights into the scratchpads that no work hides. With `mapping`
-    traffic_first passes are as Eyeriss's table III has them, and the objective decides what that
+    psums_first passes are as Eyeriss's table III has them, and the objective decides what that
     leaves open (`timing.passes_search`).
     """
 

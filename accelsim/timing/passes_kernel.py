@@ -24,9 +24,9 @@ STORED_W, STORED_I, STORED_O = 9, 10, 11
 # places in a strip
 E, SETS, WINDOW, WHOLE, LAST_E, LAST_WINDOW, WINDOWS, USED_ROWS, TAPS, COUNT = range(10)
 # measures of a mapping; PADDED is TRAFFIC with whole boxes of inputs, BUFFER the words of inputs
-# and psums between SRAM and PEs
-CYCLES, TRAFFIC, ENERGY, PADDED, BUFFER = range(5)
-MEASURES = 5
+# and psums between SRAM and PEs, TILES how often psums take the buffer anew
+CYCLES, TRAFFIC, ENERGY, PADDED, BUFFER, TILES = range(6)
+MEASURES = 6
 FULL, HALVES, EVERY = range(3)
 
 
@@ -83,6 +83,7 @@ def _measure(layer, array, rates, strip, m, n, kb, cb, r, t, found):  # type: ig
     found[PADDED] = _padded(layer, rates, strip, m, n)
     boxes = float(layer[N]) * layer[C] * strip[WINDOWS] * layer[WINDOW_COLS] * k_count
     found[BUFFER] = boxes + 2.0 * outputs * c_count
+    found[TILES] = strip[COUNT] * n_count * m_count
     rest = layer[C] % cb
     last_down = layer[R] * min(r, rest) - 1 if rest else 0
     lines = float(layer[N]) * layer[C] * layer[R] * rows * layer[WINDOW_COLS]
@@ -129,7 +130,11 @@ def search(layer, array, rates, strips, ks, ns, whole, depth, order):  # type: i
                 room = array[BANKS] - -(-psums // array[BANK_BITS])
                 if room < 1:
                     continue
-                if order[0] == PADDED and _padded(layer, rates, strip, m, n) > best[PADDED]:
+                tiles = strip[COUNT] * -(-layer[N] // n) * -(-layer[K] // m)
+                if order[0] == TILES and (
+                    tiles > best[TILES]
+                    or (tiles == best[TILES] and _padded(layer, rates, strip, m, n) > best[PADDED])
+                ):
                     continue
                 for kb in ks:
                     if kb > m or (whole and m % kb):

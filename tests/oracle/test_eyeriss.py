@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from accelsim.hardware.accelerator import load_accelerator
 from accelsim.runs import run
 from accelsim.timing.row_stationary import Passes, active_pes, buffer_bytes, fault
 
@@ -81,6 +82,29 @@ def test_dram_traffic_is_the_chip_s(script):
 def test_the_rule_gives_the_table():
     found = run("alexnet_caffe", "eyeriss", batch=4, layer="conv*")
     assert [layer.choice.passes for layer in found.runs] == [mapping(row) for row in TABLE]
+
+
+def test_any_order_of_the_first_three_measures_gives_the_table():
+    rules = runpy.run_path(str(VALIDATION / "eyeriss_rules.py"))
+    alexnet = rules["listed"]("alexnet_caffe", 4, load_accelerator("eyeriss"))
+    assert len(rules["ORDERS"]) == 6
+    for order in rules["ORDERS"]:
+        assert rules["rows_given"](alexnet, (*order, "buffer words")) == 5
+    assert rules["rows_given"](alexnet, ("buffer words", *rules["ORDERS"][0])) < 5
+
+
+def test_early_layers_of_vgg16_wait_for_psums(script):
+    found = run("vgg16", "eyeriss", batch=3, layer="conv[12]_*")
+    assert [script["parts_of"](layer, found).bound for layer in found.runs] == ["psums"] * 4
+
+
+def test_the_chip_is_faster_than_psums_in_and_out_in_turn(script):
+    """A half-duplex path for psums would take conv4 and conv5 far longer than the chip does."""
+    modelled, in_turn, *_ = script["other_buses"]()
+    for row in (modelled, in_turn):
+        errors = [float(cell.split()[0]) for cell in row[4:6]]
+        assert all(abs(error) < 10 for error in errors) == (row is modelled)
+        assert row is modelled or min(errors) > 25
 
 
 def test_what_lies_there_is_what_the_script_writes(script):

@@ -19,7 +19,14 @@ from accelsim.spec import InputError
 from accelsim.timing import passes_kernel as kernel
 from accelsim.timing import passes_search
 from accelsim.timing.passes_search import best_passes, run_passes
-from accelsim.timing.row_stationary import LaidOut, Passes, fault, pass_cycles, sets_that_fit
+from accelsim.timing.row_stationary import (
+    LaidOut,
+    Passes,
+    fault,
+    pass_cycles,
+    pass_parts,
+    sets_that_fit,
+)
 from accelsim.verify import verify_run
 from accelsim.workload.layer import Axis, Conv, Widths
 
@@ -50,7 +57,11 @@ def test_cycles_of_a_pass_by_hand():
     # inputs 2 x 5 x 6 x 11 = 660 words, one a cycle; psums 2 x 6 x 4 x 9 = 432, four a cycle;
     # half of 6 x 5 x 9 = 270 weights, four a cycle, is 33.75
     assert pass_cycles(laid, layer, block, rates) == 660 + 34
+    parts = pass_parts(laid, layer, block, rates)
+    assert (parts.work, parts.inputs, parts.psums, parts.load) == (540, 660, 108, 34)
+    assert parts.bound == "inputs" and pass_parts(laid, layer, block, None).bound == "PEs"
     slow = OperandRates.model_construct(weights=8, inputs=8, outputs=1)
+    assert pass_parts(laid, layer, block, slow).bound == "psums"
     assert pass_cycles(laid, layer, block, slow) == 432 * 2 + 34
 
 
@@ -126,8 +137,8 @@ def test_every_schedule_replays_in_exactly_its_sram(tmp_path, objective, sram):
     assert verify_run(found).summary["replay_agrees"]
 
 
-def test_traffic_first_by_hand():
-    """Every mapping of equal parts that fits, its padded traffic and buffer words by hand.
+def test_psums_first_by_hand():
+    """Every mapping of equal parts that fits, its tiles, padded traffic, words by hand.
 
     Boxes of 8 x 8 words, 3 channels, 4 filters, 6 x 6 outputs, 2 images; taps 3 x 3.
     """
@@ -136,13 +147,13 @@ def test_traffic_first_by_hand():
     found = best_passes(layer, machine)
     assert found is not None and found.passes is not None
 
-    def cost(at: Passes) -> tuple[int, int]:
+    def cost(at: Passes) -> tuple[int, int, int]:
         strips, images, tiles = 6 // at.e, 2 // at.n, 4 // at.m
         boxes = 2 * 3 * 8 * strips * (at.e + 2)
         outputs = 2 * 4 * 36
         padded = 4 * 3 * 9 * strips * images + boxes * tiles + outputs
         steps, kinds = 3 // (at.q * at.r), 4 // (at.p * at.t)
-        return padded, boxes * kinds + 2 * outputs * steps
+        return strips * images * tiles, padded, boxes * kinds + 2 * outputs * steps
 
     sizes = product((1, 2, 4), (1, 2), (1, 2, 3, 6), (1, 2, 4), (1, 3), (1, 3), (1, 2, 4))
     fitting = [
@@ -190,9 +201,9 @@ def test_faults_of_a_file_of_passes_are_one_line(tmp_path: Path):
         ("buffering: single", "buffering: double", "buffering: `double` has no place"),
         ("exposed_load_x: 0.5", "exposed_load_x: 2", "pe.exposed_load_x: `2` is no share"),
         (
-            "traffic_first",
-            "traffic_frist",
-            "pe.mapping: `traffic_frist` is not known; did you mean",
+            "psums_first",
+            "psums_frist",
+            "pe.mapping: `psums_frist` is not known; did you mean",
         ),
     ],
 )
