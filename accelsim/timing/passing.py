@@ -154,10 +154,12 @@ def chunk_costs(layer: Layer, machine: Machine, chunks: int) -> Int64:
     memory = machine.memory_of(layer.widths)
     streams = 1 if isinstance(layer, Conv) else layer.fresh_inputs
     both = zip((INPUTS, OUTPUTS), chunk_words(layer, chunks), (streams, 1), strict=True)
-    return np.stack([
-        stream_cost(memory, operand, words, number, int(words.sum()))
-        for operand, words, number in both
-    ])  # fmt: skip
+    costs = []
+    for operand, words, number in both:
+        sizes, size = np.unique(words, return_inverse=True)  # two at most
+        cost = stream_cost(memory, operand, sizes, number, int(words.sum()))
+        costs.append(cost[size.ravel()])
+    return np.stack(costs)
 
 
 def _traffic(layer: Layer) -> tuple[int, int, int, int, int]:
