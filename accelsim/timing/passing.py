@@ -14,6 +14,8 @@ In DRAM a chunk is one contiguous run of outputs, and one of each operand that i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -113,18 +115,25 @@ def _beyond(machine: Machine, held: Bits) -> int:
 def _timed(
     layer: Layer, machine: Machine, schedule: Schedule | None, held: Bits, chunks: int
 ) -> Choice:
+    compute, dram, total, parts, bits = _run_of(layer, replace(machine, sram_bytes=None), chunks)
+    return Choice(
+        schedule, _traffic(layer), held, compute, dram, total,
+        tiles=1, blocks=chunks, in_chunks=True, burst_parts=parts, peak_bits=bits,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _run_of(layer: Layer, machine: Machine, chunks: int) -> tuple[int, int, int, int, int]:
+    """Compute, DRAM and all cycles; parts of bursts, bits at the peak. SRAM plays no part."""
     loads, computes, stores = chunk_list(layer, machine, chunks)
     run = timeline(
         loads, computes, stores,
         buffering=machine.buffering, cycles_per_byte=machine.cycles_per_bit,
         latency_cycles=machine.latency_cycles,
     )  # fmt: skip
-    return Choice(
-        schedule, _traffic(layer), held, run.compute_cycles, run.dram_cycles, run.total_cycles,
-        tiles=1, blocks=chunks, in_chunks=True,
-        burst_parts=int(chunk_costs(layer, machine, chunks)[:, :, 0].sum()),
-        peak_bits=run.load_bytes + run.store_bytes,
-    )  # fmt: skip
+    parts = int(chunk_costs(layer, machine, chunks)[:, :, 0].sum())
+    moved = run.load_bytes + run.store_bytes
+    return run.compute_cycles, run.dram_cycles, run.total_cycles, parts, moved
 
 
 def chunk_list(layer: Layer, machine: Machine, chunks: int) -> tuple[Int64, Int64, Int64]:
