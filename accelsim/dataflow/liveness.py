@@ -30,7 +30,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property, reduce
+from functools import cache, cached_property, lru_cache, reduce
 from itertools import product
 from operator import itemgetter
 
@@ -138,6 +138,7 @@ def separate_peaks(layer: Conv, order: Order, block: Block, buffering: Buffering
     return found.times(2) if buffering == "double" else found
 
 
+@lru_cache(maxsize=4096)
 def peak_at_least(layer: Conv, order: Order, block: Block, buffering: Buffering) -> int:
     """Return the most live bits on a coarse grid of blocks: cheap, never above the peak."""
     nest = _Nest(layer, order, block, buffering == "prefetch")
