@@ -8,8 +8,10 @@ were not there. Words that stay for the next tile only are those that two tiles 
     inputs resident    the halo along the innermost cut, where the windows of two pieces overlap
     exchange           the slab of channels at the turn, weights if k stays there, else inputs
 
-Of the operand of which so many words stay, what they save is the rest of the schedule's traffic;
-small layers, where more may stay, are counted MAC by MAC (`trace`).
+Of the operand of which so many words stay, what they save is the rest of the schedule's traffic. On
+large layers inputs may stay past k tiles with weights beside them: all inputs of a pixel tile come
+again with each k tile, so those that stay save (k tiles - 1) fetches each, in each pass as many as
+it has. Small layers, where more may stay, are counted MAC by MAC (`trace`).
 n visits of an output cost n - 1 psum writes, n - 1 psum reads and the final write.
 """
 
@@ -24,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accelsim.dataflow import trace
+from accelsim.dataflow.long_streams import inputs_used
 from accelsim.dataflow.schedule import ONE_MAC, Cut, Resident, Schedule
 from accelsim.workload.layer import Axis, Conv, Int64
 
@@ -46,8 +49,9 @@ def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
         return 0, 0, layer.outputs_words // layer.groups, 0, 0
     parts = [schedule, schedule.then] if schedule.then else [schedule]
     staying = {stay.operand for part in parts for stay in part.tiling.stays if stay.words}
+    beside = _saved_past_k_tiles(schedule) if len(staying) > 1 else 0
     is_small = layer.useful_macs <= layer.groups * _COUNTED_MACS
-    if schedule.block == ONE_MAC and (is_small or len(staying) > 1):
+    if schedule.block == ONE_MAC and (is_small or (len(staying) > 1 and not beside)):
         return _counted(schedule, traffic_bits)
     finished, fed, costs, finished_bits = _layer_figures(layer)
     weights, inputs, visits = _moved(schedule)
@@ -56,12 +60,26 @@ def traffic_words(schedule: Schedule, traffic_bits: int) -> Traffic:
         weights, inputs, visits = weights + weights_then, inputs + inputs_then, visits + visits_then
     moved = [weights if layer.has_weights else 0, inputs, visits - fed]
     bits = moved[0] * costs[0] + moved[1] * costs[1] + moved[2] * costs[2] + finished_bits
+    moved[1] -= beside
     operand = _OPERANDS.index(min(staying)) if len(staying) == 1 else 0
-    saved, rest = divmod(bits - traffic_bits, costs[operand])
+    saved, rest = divmod(bits - traffic_bits - beside * costs[1], costs[operand])
     moved[operand] -= saved
-    if rest or saved < 0 or moved[operand] < 0 or (saved and len(staying) != 1):
+    if rest or saved < 0 or moved[operand] < 0 or (saved and len(staying) != 1 and not beside):
         raise _refused(schedule, bits, traffic_bits)
     return moved[0], moved[1], finished, moved[2], moved[2]
+
+
+def _saved_past_k_tiles(schedule: Schedule) -> int:
+    """Fetches that inputs which stay past k tiles save, with weights beside them; 0 for others."""
+    tiling = schedule.tiling
+    of = {stay.operand: stay for stay in tiling.stays if stay.words}
+    is_known = of.keys() == {"inputs", "weights"} and of["inputs"].depth == len(tiling.cuts) - 1
+    if not is_known or schedule.then or {cut.dim for cut in tiling.cuts} & {"C", "R", "S"}:
+        return 0
+    rows, cols = inputs_used(schedule, "P"), inputs_used(schedule, "Q")
+    words = np.multiply.outer(np.multiply.outer(rows, cols), schedule.lengths("N"))
+    kept = np.minimum(schedule.dims["C"] * words, of["inputs"].words or 0).sum()
+    return int(kept) * (len(schedule.lengths("K")) - 1)
 
 
 @lru_cache(maxsize=256)

@@ -42,6 +42,9 @@ def plot(
     Several networks' frontiers are overlaid; `panels` gives each layer of a frontier or a sweep of
     one network its own. `kind` is which picture of a sweep.
     """
+    of_frontier = result.meta.get("command") == "frontier"
+    if of_frontier and "networks" in result.summary and not panels and kind is None:
+        return plot_several([result], width_inches=width_inches)  # no row is made
     if "sram_capacity_bytes" in result.columns:
         from accelsim.report.sweep_plots import plot_sweep
 
@@ -52,9 +55,6 @@ def plot(
         from accelsim.report.staircase_plots import plot_layers
 
         return plot_layers(result, width_inches=width_inches)
-    of_frontier = result.meta.get("command") == "frontier"
-    if of_frontier and "networks" in result.summary:  # the summary is enough: no row is made
-        return plot_several([result], width_inches=width_inches)
     if "stall_cycles" in result.columns:
         from accelsim.report.run_plots import plot_run
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from test_sweeps import pieces_of, random_axis
 
+from accelsim.dataflow import tile_traffic
 from accelsim.dataflow.first_words import (
     psums_saved_in_strips,
     weights_saved_beside_inputs,
@@ -116,7 +117,7 @@ def test_phases_of_a_deconvolution():
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_inputs_that_stay_past_k_tiles_and_weights_beside_them(seed):
+def test_inputs_that_stay_past_k_tiles_and_weights_beside_them(seed, monkeypatch):
     rng = random.Random(seed)
     layer = random_conv(rng, rng.choice(("conv", "deconv")), rng.randint(2, 5), rng.randint(1, 4))
     outer = [
@@ -137,3 +138,13 @@ def test_inputs_that_stay_past_k_tiles_and_weights_beside_them(seed):
         beside = replace(schedule, tiling=replace(tiling, stays=stays))
         more = weights_saved_beside_inputs(beside, bits, inputs)
         check(beside, "weights", 0, more, bits + inputs * layer.widths.inputs)
+        both = replace(tiling, stays=(*stays, Stay("weights", 0, len(more))))
+        if len(more):  # what each saves is told apart without a count
+            made = replace(schedule, tiling=both)
+            found, widths = counted(made), layer.widths
+            moved = found.weights * widths.weights + found.inputs * widths.inputs
+            moved += layer.outputs_words * widths.outputs + 2 * found.psums * widths.psums
+            monkeypatch.setattr(tile_traffic, "_counted", None)
+            monkeypatch.setattr(tile_traffic, "_COUNTED_MACS", 0)
+            words = tile_traffic.traffic_words(made, moved)
+            assert words[:2] == (found.weights, found.inputs)
