@@ -393,6 +393,26 @@ def _mapping(given: Namespace) -> int:
     return 0
 
 
+def _train(given: Namespace) -> int:
+    from accelsim.report.train_tables import train_assumptions, train_text
+    from accelsim.trainings import train
+
+    names = ("saved", "optimizer", "batch", "input", "bits", "psum_bits")
+    found = train(given.network, **{name: getattr(given, name) for name in names})
+    chosen = _format(given)
+    if _picture(given):
+        from accelsim.report.plots import plot, save
+
+        save(plot(found), given.output)
+        _say(f"wrote {given.output}")
+    elif chosen == "table":
+        _write(train_text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, chosen), given.output)
+        _say(train_assumptions(found))
+    return 0
+
+
 def _picture(given: Namespace) -> bool:
     """Whether `-o` names a picture; raises UsageError for `--panels` without one."""
     ending = os.path.splitext(given.output or "")[1].lower()
@@ -684,6 +704,7 @@ COMMANDS = {
     "replay": _Command(
         "NET...", "execute what min-sram claims, word by word", options.add_replay, _replay
     ),
+    "train": _Command("NET --batch B", "memory of a training iteration", options.add_train, _train),
     "explain": _Command(
         "NET LAYER", "the working behind one layer's need", options.add_explain, _explain
     ),

@@ -252,6 +252,30 @@ def add_run(parser: Parser) -> None:
     add_output(parser)
 
 
+def add_train(parser: Parser) -> None:
+    """Options of `train`."""
+    parser.add_argument("network", metavar="NET", help="shipped name or YAML file")
+    option = parser.add_argument
+    option(
+        "--saved",
+        type=_one_of("torch", "vdnn", "ideal"),
+        default="torch",
+        metavar="torch|vdnn|ideal",
+        help="what forward keeps for backward: as PyTorch, as vDNN on cuDNN, or the least "
+        "(default: torch)",
+    )
+    option(
+        "--optimizer",
+        type=_one_of("none", "sgd", "momentum", "adam"),
+        default="sgd",
+        metavar="none|sgd|momentum|adam",
+        help="what it remembers: nothing, a word (momentum) or two (adam) per parameter "
+        "(default: sgd)",
+    )
+    _add_widths(parser)
+    add_output(parser)
+
+
 def add_sweep(parser: Parser) -> None:
     """Options of `sweep`."""
     parser.add_argument("networks", nargs="*", metavar="NET", help="shipped name or YAML file")

@@ -5,9 +5,11 @@ parameters, buffers, optimizer state and the input batch all the time, gradients
 the iteration ends. Memory of an operator is the sum of what is live while it runs: frees happen
 after it, fragmentation and convolution workspace are not modelled.
 
-The structural minimum is what no offloading can go below while layers stay whole:
+The structural minimum is what no offloading can go below while layers stay whole: the largest
+operator's own working set, beside what cannot leave and is there at that moment:
 
-    parameters + buffers + optimizer state + gradients + max over operators of the rest they touch
+    max over operators of (parameters + buffers + optimizer state + gradients so far + the rest
+                           that the operator touches)
 """
 
 from __future__ import annotations
@@ -89,7 +91,8 @@ class Memory:
     @cached_property
     def total_bytes(self) -> Int64:
         """Live bytes while each operator runs: shape (ops,)."""
-        return np.array(list(self.live_bytes.values())).sum(axis=0)
+        total: Int64 = np.array(list(self.live_bytes.values())).sum(axis=0)
+        return total
 
     @property
     def peak_at(self) -> int:
@@ -124,6 +127,16 @@ class Memory:
         ], np.int64)  # fmt: skip
 
     @property
+    def structural_at(self) -> int:
+        """The operator that decides the structural minimum, the first of equals."""
+        return int(np.argmax(self._least_bytes))
+
+    @property
     def structural_min_bytes(self) -> int:
         """The least device memory on which whole layers can be trained."""
-        return sum(map(self.bytes_of, RESIDENT)) + int(self.working_bytes.max())
+        return int(self._least_bytes.max())
+
+    @cached_property
+    def _least_bytes(self) -> Int64:
+        total: Int64 = self.working_bytes + sum(self.live_bytes[each] for each in RESIDENT)
+        return total

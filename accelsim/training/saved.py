@@ -5,12 +5,12 @@
   pooling an int64 index per output, norm 8 B per channel (mean and 1/deviation), dropout 4 B per
   element, lrn three words per element (the square, its mean, the scale). Adaptive average pooling
   to 1x1 is a mean and keeps nothing; nor do add, concat and upsample.
-- `vdnn`: cuDNN as vDNN (Rhu et al., MICRO 2016) used it. Layers keep their inputs; activations run
-  in place, forward and backward, and keep their output; pooling finds its maxima again from its
-  input and output; dropout keeps a byte per element.
-- `ideal`: the least that still gives exact gradients without computing anything twice. relu, relu6
-  and dropout keep a bit per element, relu and relu6 none where the next layer keeps their output;
-  max pooling an index of ceil(log2(R·S)) bits per output, average pooling nothing.
+- `vdnn`: cuDNN as vDNN (Rhu et al., MICRO 2016) used it. Layers keep their inputs; activations
+  whose output tells their slope keep that and run in place, forward and backward; pooling finds
+  its maxima again from its input and output; dropout keeps a byte per element.
+- `ideal`: the least that still gives exact gradients without computing anything twice. Activations
+  of two slopes and dropout keep a bit per element, the former none where another layer keeps their
+  output; max pooling an index of ceil(log2(R·S)) bits per output, average pooling nothing.
 
 Each tensor is kept once, whoever asks for it.
 """
@@ -29,6 +29,8 @@ SAVED: tuple[Saved, ...] = ("torch", "vdnn", "ideal")
 
 _KEEP_INPUTS = ("conv", "deconv", "fc", "matmul", "norm", "mul", "lrn")
 _KEEP_OUTPUT = ("relu", "sigmoid", "tanh")
+_TWO_SLOPES = ("relu", "relu6", "leaky_relu", "hardtanh", "hardsigmoid")
+_OUTPUT_TELLS_SLOPE = (*_TWO_SLOPES, "sigmoid", "tanh", "elu", "selu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,14 @@ def keeps(node: Node, saved: Saved, word_bits: int) -> Keeps:
 
 
 def _activation(kind: str, saved: Saved, words: int) -> Keeps:
-    if saved == "vdnn":
-        return Keeps(output=True, in_place=True)
-    if saved == "ideal" and kind in ("relu", "relu6"):
+    if saved == "torch":
+        output = kind in _KEEP_OUTPUT
+        return Keeps(inputs=not output, output=output, in_place=kind == "relu")
+    if kind not in _OUTPUT_TELLS_SLOPE:
+        return Keeps(inputs=True)
+    if saved == "ideal" and kind in _TWO_SLOPES:
         return Keeps(more_bits=words, unless_output=True, in_place=True)
-    if kind in _KEEP_OUTPUT:
-        return Keeps(output=True, in_place=kind == "relu")
-    return Keeps(inputs=True)
+    return Keeps(output=True, in_place=True)
 
 
 def _pooling(node: Node, saved: Saved, outputs: int) -> Keeps:
