@@ -134,7 +134,7 @@ def _stall_free(given: Namespace) -> int:
             raise UsageError(f"accelsim min-sram: -a goes without --{option}")
     if given.block or given.buffering != "single":
         raise UsageError("accelsim min-sram: -a says block and buffering; leave them out")
-    options = ("layer", "resident", "batch", "input", "bits", "psum_bits", "at")
+    options = ("layer", "resident", "batch", "input", "bits", "psum_bits", "pass_", "at")
     asked = {name: getattr(given, name) for name in options}
     found = stall_free_sram(given.networks, given.accelerator, latency_ns=given.latency, **asked)
     chosen = _format(given)
@@ -209,8 +209,8 @@ def _run_networks(given: Namespace) -> int:
     names = shipped_names("networks") if given.all else given.networks
     devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
     options = (
-        "objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram", "density",
-        "passes",
+        "objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "pass_", "sram",
+        "density", "passes",
     )  # fmt: skip
     try:
         found = run(
@@ -381,6 +381,8 @@ def _mapping(given: Namespace) -> int:
             raise UsageError(f"accelsim frontier: --mapping goes without --{option}")
     if given.block or given.buffering != "single":
         raise UsageError("accelsim frontier: --mapping goes without --block and --buffering")
+    if given.pass_ != "forward":
+        raise UsageError("accelsim frontier: --mapping is of the forward pass; leave out --pass")
     if len(given.networks) != 1 or len(given.layer or ()) != 1:
         raise UsageError("accelsim frontier: --mapping is of one NET and one --layer; name them")
     names = ("convention", "batch", "input", "bits", "psum_bits")
@@ -572,7 +574,7 @@ def _tell_rows(command: str, found: Result) -> int:
 def _search(given: Namespace) -> dict[str, Any]:
     from accelsim.dataflow.schedule import Block
 
-    names = ("resident", "buffering", "batch", "input", "bits", "psum_bits")
+    names = ("resident", "buffering", "batch", "input", "bits", "psum_bits", "pass_")
     return {"block": Block(**given.block), **{name: getattr(given, name) for name in names}}
 
 

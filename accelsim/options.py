@@ -97,6 +97,18 @@ def add_search(parser: Parser) -> None:
         help="prefetch: the next step's words are there too; double: everything twice",
     )
     _add_widths(parser)
+    _add_pass(parser)
+
+
+def _add_pass(parser: Parser) -> None:
+    parser.add_argument(
+        "--pass",
+        dest="pass_",
+        type=_one_of("forward", "backward-data", "backward-weight", "training"),
+        default="forward",
+        metavar="PASS",
+        help="forward, backward-data, backward-weight, or training: all three (default: forward)",
+    )
 
 
 def _add_resident(parser: Parser) -> None:
@@ -249,6 +261,7 @@ def add_run(parser: Parser) -> None:
            help="only so many blocks of --trace (default: all) and --gantt (40)")  # fmt: skip
     _add_resident(parser)
     _add_widths(parser)
+    _add_pass(parser)
     add_output(parser)
 
 

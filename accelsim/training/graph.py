@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from accelsim.spec import InputError
+from accelsim.training.passes import depends_on_parameters
 from accelsim.training.saved import Keeps, Saved, keeps
 from accelsim.workload.network import Network, Node
 
@@ -117,10 +118,7 @@ class _Build:
         self.outputs = [node.name for node in network.nodes if not readers[node.name]]
         self.shape = {"input": network.input_shape} | {n.name: n.out_shape for n in network.nodes}
         self.bits = _word_bits(network)
-        self.trained = {"input": False}
-        for node in network.nodes:
-            upstream = any(self.trained[name] for name in node.inputs)
-            self.trained[node.name] = bool(node.params) or upstream
+        self.trained = depends_on_parameters(network)
         self.rules = {n.name: keeps(n, self.convention, self.bits[n.name]) for n in network.nodes}
         self.kept = self._kept()
 
