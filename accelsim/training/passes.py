@@ -10,7 +10,12 @@ r·dilation - pad; they differ in which of the three is accumulated (rows; colum
 Backward-data is a transposed convolution: output h, input p, tap r meet where h = p·stride +
 r·dilation - pad, which is `Axis` of kind deconv with K and C exchanged. A strided layer's taps fall
 into phases that share no output, and no zero is ever multiplied. Backward-data of a deconv is a
-conv for the same reason.
+conv for the same reason. At stride 1 it is an ordinary conv with the taps in reverse, r' = R-1-r:
+
+    p = h + r'·dilation - ((R-1)·dilation - pad)
+
+and is said so where it has as many outputs as inputs and hence as many nominal MACs: the search of
+a conv's tiles is the faster one.
 
 Backward-weight is a convolution of x with dy for a filter: output r, tap p, input h, so stride and
 dilation change places. The batch is reduced, as channels are otherwise, and the input channels of a
@@ -37,14 +42,15 @@ PASSES: tuple[Pass, ...] = ("forward", "backward-data", "backward-weight", "trai
 
 def backward_data(layer: Conv) -> Conv:
     """The nest that makes d-inputs from d-outputs (its inputs) and the weights."""
-    own = layer.widths
+    own, axes = layer.widths, (layer.rows, layer.cols)
+    turned = _reversed if all(map(_is_reversible, axes)) else _exchanged
     return replace(
         layer,
         name=f"{layer.name}.backward-data",
         K=layer.C,
         C=layer.K,
-        rows=_exchanged(layer.rows),
-        cols=_exchanged(layer.cols),
+        rows=turned(layer.rows),
+        cols=turned(layer.cols),
         widths=Widths(own.weights, own.outputs, own.inputs, own.psums),
     )
 
@@ -112,6 +118,15 @@ def _exchanged(axis: Axis) -> Axis:
     return replace(
         axis, outputs=axis.inputs, inputs=axis.outputs, kind="deconv" if kind == "conv" else "conv"
     )
+
+
+def _is_reversible(axis: Axis) -> bool:
+    same = axis.kind == "conv" and axis.stride == 1 and axis.outputs == axis.inputs
+    return same and axis.pad <= (axis.taps - 1) * axis.dilation
+
+
+def _reversed(axis: Axis) -> Axis:
+    return replace(axis, pad=(axis.taps - 1) * axis.dilation - axis.pad)
 
 
 def _as_filter(axis: Axis) -> Axis:

@@ -93,7 +93,10 @@ def test_passes_are_the_gradients(kind, seeds):
         y, dx, dw = gradients(group, w, x, dy)
         assert np.array_equal(direct(group, w, x), y)
         data, weight = backward_data(layer).group(), backward_weight(layer).group()
-        assert np.array_equal(direct(data, w.swapaxes(0, 1), dy), dx)
+        turned = w.swapaxes(0, 1)
+        if kind == data.rows.kind == "conv":  # stride 1: the taps in reverse
+            turned = turned[:, :, ::-1, ::-1]
+        assert np.array_equal(direct(data, turned, dy), dx)
         filters, pictures = (x, dy) if kind == "deconv" else (dy, x)
         found = direct(weight, filters.swapaxes(0, 1), pictures.swapaxes(0, 1))
         # the nest has its pictures' channels, of the near operand, first
@@ -128,6 +131,13 @@ def test_witnesses_replay_exactly(seeds):
             assert (*read, done.outputs_write_words) == nest.words
             assert done.psums_read_words == done.psums_write_words == 0
             assert done.macs == layer.useful_macs
+
+
+def test_a_same_convs_backward_data_is_a_conv():
+    three = Conv("same", "conv", 1, 4, 3, 1, Axis(8, 3, 8, 1, 1, 1), Axis(9, 3, 9, 1, 2, 2))
+    assert (backward_data(three).rows, backward_data(three).cols) == (three.rows, three.cols)
+    strided = Conv("half", "conv", 1, 4, 3, 1, Axis(4, 3, 8, 2, 1, 1), Axis(9, 3, 9, 1, 2, 2))
+    assert {backward_data(strided).rows.kind, backward_data(strided).cols.kind} == {"deconv"}
 
 
 def test_rows_of_each_pass():
