@@ -66,3 +66,41 @@ def test_bad_commands_are_one_line(arguments, said, capsys):
     assert main(["train", *arguments]) == 2
     out, err = capsys.readouterr()
     assert not out and err.count("\n") == 1 and said in err
+
+
+NET = """name: net
+input: {C: 2, H: 6, W: 6}
+layers:
+  - {name: a, op: conv, K: 4, R: 3, S: 3, stride: 2, pad: 1, norm: batch, act: relu}
+  - {name: b, op: conv, K: 4, R: 3, S: 3, pad: 1, groups: 2}
+  - {name: c, op: fc, K: 5}
+"""
+
+
+def test_three_passes_of_each_layer_run(tmp_path, capsys):
+    path = tmp_path / "net.yaml"
+    path.write_text(NET)
+    arguments = ["run", str(path), "-a", "edge_npu", "--batch", "3", "--pass", "training"]
+    assert main([*arguments, "--replay", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    backward = ["c.backward-data", "c.backward-weight", "b.backward-data", "b.backward-weight"]
+    assert [row["layer"] for row in rows] == ["a", "b", "c", *backward, "a.backward-weight"]
+    macs = {row["layer"]: row["macs"] for row in rows}
+    for row in rows:
+        assert row["macs"] == macs[row["layer"].partition(".")[0]]
+        assert row["dram_x"] >= 1 and row["replay_agrees"] == "yes"
+
+
+@pytest.mark.parametrize("command", ["min-sram", "replay"])
+def test_a_pass_is_replayed(command, tmp_path, capsys):
+    path = tmp_path / "net.yaml"
+    path.write_text(NET)
+    more = ["--replay"] if command == "min-sram" else []
+    assert main([command, str(path), "--pass", "backward-data", *more, "--format", "csv"]) == 0
+    assert "b.backward-data" in capsys.readouterr().out
+
+
+def test_a_mapping_is_of_the_forward_pass(capsys):
+    line = ["frontier", "alexnet", "--layer", "conv1", "--mapping", "x", "--pass", "training"]
+    assert main(line) == 2
+    assert "--mapping is of the forward pass" in capsys.readouterr().err
