@@ -166,7 +166,7 @@ def _frontier(given: Namespace) -> int:
         return _mapping(given)
     if given.replay and given.convention == "orojenesis":
         raise UsageError("accelsim frontier: orojenesis has no schedules to replay; use padded")
-    picture = _picture(given)
+    _picture(given)  # refuses before the work
     names = shipped_names("networks") if given.all else given.networks
     asked = {"layer": given.layer, "sram": given.sram, "convention": given.convention}
     try:
@@ -181,17 +181,7 @@ def _frontier(given: Namespace) -> int:
         with replay_progress() as progress:
             found = verify_frontier(found, progress=progress)
         code = _tell_rows("frontier", found)
-    chosen = _format(given)
-    if picture:
-        from accelsim.report.plots import plot, save
-
-        save(plot(found, panels=given.panels), given.output)
-        _say(f"wrote {given.output}")
-    elif chosen == "table":
-        _write(frontier_text(found, _terminal_columns(given)), given.output)
-    else:
-        _write(_encoded(found, chosen), given.output)
-        _say(frontier_assumptions(found))
+    _show(given, found, frontier_text, frontier_assumptions)
     return code
 
 
@@ -205,7 +195,7 @@ def _run_networks(given: Namespace) -> int:
         raise UsageError("accelsim run: name networks, or --all")
     if given.first and not (given.trace or given.gantt):
         raise UsageError("accelsim run: --first is for --trace and --gantt, which list blocks")
-    picture = _picture(given)
+    _picture(given)  # refuses before the work
     names = shipped_names("networks") if given.all else given.networks
     devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
     options = (
@@ -231,17 +221,7 @@ def _run_networks(given: Namespace) -> int:
         code = _tell_rows("run", found)
     if given.trace or given.gantt:
         _trace(given, found)
-    chosen = _format(given)
-    if picture:
-        from accelsim.report.plots import plot, save
-
-        save(plot(found), given.output)
-        _say(f"wrote {given.output}")
-    elif chosen == "table":
-        _write(run_text(found, _terminal_columns(given)), given.output)
-    else:
-        _write(_encoded(found, chosen), given.output)
-        _say(run_assumptions(found))
+    _show(given, found, run_text, run_assumptions)
     return code
 
 
@@ -401,17 +381,7 @@ def _train(given: Namespace) -> int:
 
     names = ("saved", "optimizer", "batch", "input", "bits", "psum_bits")
     found = train(given.network, **{name: getattr(given, name) for name in names})
-    chosen = _format(given)
-    if _picture(given):
-        from accelsim.report.plots import plot, save
-
-        save(plot(found), given.output)
-        _say(f"wrote {given.output}")
-    elif chosen == "table":
-        _write(train_text(found, _terminal_columns(given)), given.output)
-    else:
-        _write(_encoded(found, chosen), given.output)
-        _say(train_assumptions(found))
+    _show(given, found, train_text, train_assumptions)
     return 0
 
 
@@ -422,6 +392,23 @@ def _picture(given: Namespace) -> bool:
     if getattr(given, "panels", False) and not picture:
         raise UsageError("accelsim frontier: --panels is for pictures; add -o FILE.png")
     return picture
+
+
+def _show(
+    given: Namespace, found: Any, text: Callable[..., str], assumptions: Callable[..., str]
+) -> None:
+    """A result as picture, table or data, as asked."""
+    chosen = _format(given)
+    if _picture(given):
+        from accelsim.report.plots import plot, save
+
+        save(plot(found, panels=getattr(given, "panels", False)), given.output)
+        _say(f"wrote {given.output}")
+    elif chosen == "table":
+        _write(text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, chosen), given.output)
+        _say(assumptions(found))
 
 
 def _replay(given: Namespace) -> int:
@@ -710,9 +697,7 @@ COMMANDS = {
     "explain": _Command(
         "NET LAYER", "the working behind one layer's need", options.add_explain, _explain
     ),
-    "plot": _Command(
-        "FILE...", "a picture of what min-sram, frontier or run saved", options.add_plot, _plot
-    ),
+    "plot": _Command("FILE...", "a picture of what a command saved", options.add_plot, _plot),
     "check": _Command(
         "FILE...", "say what a file holds, or what is wrong in it", options.add_files, _check
     ),
