@@ -16,7 +16,10 @@ from accelsim.workload.network import load_network
 
 
 def random_conv(seed: int, kind: str = "conv") -> Conv:
-    """A small conv: stride, dilation, one-sided padding, cropped edges, groups, depthwise."""
+    """A small layer: stride, dilation, one-sided padding, cropped edges, groups, depthwise.
+
+    `same` is a conv of stride 1 with as many outputs as inputs.
+    """
     rng = np.random.default_rng(seed)
     groups = int(rng.choice([1, 1, 2, 3]))
     K, C = (groups * int(rng.integers(1, 4)) for _ in range(2))
@@ -27,6 +30,10 @@ def random_conv(seed: int, kind: str = "conv") -> Conv:
         taps, stride, dilation = (int(rng.integers(1, most)) for most in (4, 4, 3))
         before, after = (int(each) for each in rng.integers(0, 3, 2))
         reach = (taps - 1) * dilation + 1
+        if kind == "same":
+            size, pad = int(rng.integers(1, 8)), int(rng.integers(0, reach))
+            axes.append(Axis(size, taps, size, 1, dilation, pad))
+            continue
         size = int(rng.integers(1, 8)) + max(0, reach - before - after)
         if kind == "deconv":
             grown = (size - 1) * stride + reach - before
@@ -34,7 +41,7 @@ def random_conv(seed: int, kind: str = "conv") -> Conv:
         else:
             outputs = (size + before + after - reach) // stride + 1
             axes.append(Axis(outputs, taps, size, stride, dilation, before))
-    return Conv("layer", kind, int(rng.integers(1, 4)), K, C, groups, *axes)
+    return Conv("layer", kind.replace("same", "conv"), int(rng.integers(1, 4)), K, C, groups, *axes)
 
 
 def slices(layer: Conv, r: int, s: int):
@@ -80,7 +87,7 @@ def gradients(layer: Conv, w, x, dy):
     return y, dx[:, :, crop[0], crop[1]], dw
 
 
-@pytest.mark.parametrize("kind", ["conv", "deconv"])
+@pytest.mark.parametrize("kind", ["conv", "same", "deconv"])
 @pytest.mark.parametrize("seeds", [range(at, at + 50) for at in range(0, 200, 50)], ids=str)
 def test_passes_are_the_gradients(kind, seeds):
     for seed in seeds:
@@ -94,7 +101,7 @@ def test_passes_are_the_gradients(kind, seeds):
         assert np.array_equal(direct(group, w, x), y)
         data, weight = backward_data(layer).group(), backward_weight(layer).group()
         turned = w.swapaxes(0, 1)
-        if kind == data.rows.kind == "conv":  # stride 1: the taps in reverse
+        if layer.rows.kind == data.rows.kind == "conv":  # stride 1: the taps in reverse
             turned = turned[:, :, ::-1, ::-1]
         assert np.array_equal(direct(data, turned, dy), dx)
         filters, pictures = (x, dy) if kind == "deconv" else (dy, x)
