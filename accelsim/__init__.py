@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from accelsim.simulate import min_sram
     from accelsim.spec import InputError
     from accelsim.sweep import SweepResult, read_sweep
+    from accelsim.trainings import train
     from accelsim.verify import Verified, replay
     from accelsim.workload.network import Network, load_network
 
@@ -56,6 +57,7 @@ _HOME = {
     "read_sweep": "accelsim.sweep",
     "run": "accelsim.runs",
     "to_yaml": "accelsim.dataflow.schedule_file",
+    "train": "accelsim.trainings",
 }
 __all__ = [
     "Accelerator",
@@ -79,6 +81,7 @@ __all__ = [
     "run",
     "sweep",
     "to_yaml",
+    "train",
 ]
 
 

@@ -134,7 +134,7 @@ def _stall_free(given: Namespace) -> int:
             raise UsageError(f"accelsim min-sram: -a goes without --{option}")
     if given.block or given.buffering != "single":
         raise UsageError("accelsim min-sram: -a says block and buffering; leave them out")
-    options = ("layer", "resident", "batch", "input", "bits", "psum_bits", "at")
+    options = ("layer", "resident", "batch", "input", "bits", "psum_bits", "pass_", "at")
     asked = {name: getattr(given, name) for name in options}
     found = stall_free_sram(given.networks, given.accelerator, latency_ns=given.latency, **asked)
     chosen = _format(given)
@@ -166,7 +166,7 @@ def _frontier(given: Namespace) -> int:
         return _mapping(given)
     if given.replay and given.convention == "orojenesis":
         raise UsageError("accelsim frontier: orojenesis has no schedules to replay; use padded")
-    picture = _picture(given)
+    _picture(given)  # refuses before the work
     names = shipped_names("networks") if given.all else given.networks
     asked = {"layer": given.layer, "sram": given.sram, "convention": given.convention}
     try:
@@ -181,17 +181,7 @@ def _frontier(given: Namespace) -> int:
         with replay_progress() as progress:
             found = verify_frontier(found, progress=progress)
         code = _tell_rows("frontier", found)
-    chosen = _format(given)
-    if picture:
-        from accelsim.report.plots import plot, save
-
-        save(plot(found, panels=given.panels), given.output)
-        _say(f"wrote {given.output}")
-    elif chosen == "table":
-        _write(frontier_text(found, _terminal_columns(given)), given.output)
-    else:
-        _write(_encoded(found, chosen), given.output)
-        _say(frontier_assumptions(found))
+    _show(given, found, frontier_text, frontier_assumptions)
     return code
 
 
@@ -205,12 +195,12 @@ def _run_networks(given: Namespace) -> int:
         raise UsageError("accelsim run: name networks, or --all")
     if given.first and not (given.trace or given.gantt):
         raise UsageError("accelsim run: --first is for --trace and --gantt, which list blocks")
-    picture = _picture(given)
+    _picture(given)  # refuses before the work
     names = shipped_names("networks") if given.all else given.networks
     devices = shipped_names("accelerators") if given.accelerator == ["all"] else given.accelerator
     options = (
-        "objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "sram", "density",
-        "passes",
+        "objective", "layer", "resident", "batch", "input", "bits", "psum_bits", "pass_", "sram",
+        "density", "passes",
     )  # fmt: skip
     try:
         found = run(
@@ -231,17 +221,7 @@ def _run_networks(given: Namespace) -> int:
         code = _tell_rows("run", found)
     if given.trace or given.gantt:
         _trace(given, found)
-    chosen = _format(given)
-    if picture:
-        from accelsim.report.plots import plot, save
-
-        save(plot(found), given.output)
-        _say(f"wrote {given.output}")
-    elif chosen == "table":
-        _write(run_text(found, _terminal_columns(given)), given.output)
-    else:
-        _write(_encoded(found, chosen), given.output)
-        _say(run_assumptions(found))
+    _show(given, found, run_text, run_assumptions)
     return code
 
 
@@ -381,6 +361,8 @@ def _mapping(given: Namespace) -> int:
             raise UsageError(f"accelsim frontier: --mapping goes without --{option}")
     if given.block or given.buffering != "single":
         raise UsageError("accelsim frontier: --mapping goes without --block and --buffering")
+    if given.pass_ != "forward":
+        raise UsageError("accelsim frontier: --mapping is of the forward pass; leave out --pass")
     if len(given.networks) != 1 or len(given.layer or ()) != 1:
         raise UsageError("accelsim frontier: --mapping is of one NET and one --layer; name them")
     names = ("convention", "batch", "input", "bits", "psum_bits")
@@ -393,6 +375,16 @@ def _mapping(given: Namespace) -> int:
     return 0
 
 
+def _train(given: Namespace) -> int:
+    from accelsim.report.train_tables import train_assumptions, train_text
+    from accelsim.trainings import train
+
+    names = ("saved", "optimizer", "batch", "input", "bits", "psum_bits")
+    found = train(given.network, **{name: getattr(given, name) for name in names})
+    _show(given, found, train_text, train_assumptions)
+    return 0
+
+
 def _picture(given: Namespace) -> bool:
     """Whether `-o` names a picture; raises UsageError for `--panels` without one."""
     ending = os.path.splitext(given.output or "")[1].lower()
@@ -400,6 +392,23 @@ def _picture(given: Namespace) -> bool:
     if getattr(given, "panels", False) and not picture:
         raise UsageError("accelsim frontier: --panels is for pictures; add -o FILE.png")
     return picture
+
+
+def _show(
+    given: Namespace, found: Any, text: Callable[..., str], assumptions: Callable[..., str]
+) -> None:
+    """A result as picture, table or data, as asked."""
+    chosen = _format(given)
+    if _picture(given):
+        from accelsim.report.plots import plot, save
+
+        save(plot(found, panels=getattr(given, "panels", False)), given.output)
+        _say(f"wrote {given.output}")
+    elif chosen == "table":
+        _write(text(found, _terminal_columns(given)), given.output)
+    else:
+        _write(_encoded(found, chosen), given.output)
+        _say(assumptions(found))
 
 
 def _replay(given: Namespace) -> int:
@@ -552,7 +561,7 @@ def _tell_rows(command: str, found: Result) -> int:
 def _search(given: Namespace) -> dict[str, Any]:
     from accelsim.dataflow.schedule import Block
 
-    names = ("resident", "buffering", "batch", "input", "bits", "psum_bits")
+    names = ("resident", "buffering", "batch", "input", "bits", "psum_bits", "pass_")
     return {"block": Block(**given.block), **{name: getattr(given, name) for name in names}}
 
 
@@ -684,12 +693,11 @@ COMMANDS = {
     "replay": _Command(
         "NET...", "execute what min-sram claims, word by word", options.add_replay, _replay
     ),
+    "train": _Command("NET --batch B", "memory of a training iteration", options.add_train, _train),
     "explain": _Command(
         "NET LAYER", "the working behind one layer's need", options.add_explain, _explain
     ),
-    "plot": _Command(
-        "FILE...", "a picture of what min-sram, frontier or run saved", options.add_plot, _plot
-    ),
+    "plot": _Command("FILE...", "a picture of what a command saved", options.add_plot, _plot),
     "check": _Command(
         "FILE...", "say what a file holds, or what is wrong in it", options.add_files, _check
     ),

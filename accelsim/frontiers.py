@@ -15,6 +15,7 @@ from accelsim.results import LazyRows, Result, Row
 from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.staircase import at_size, bounds, gap, limits, staircase
+from accelsim.training.passes import Pass
 from accelsim.units import format_bytes, quote
 from accelsim.workload.layer import Conv, Layer
 from accelsim.workload.network import Network
@@ -48,6 +49,7 @@ def frontier(
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
+    pass_: Pass = "forward",
     sram: int | None = None,
 ) -> FrontierResult:
     """Return the least off-chip traffic of each layer at every SRAM size.
@@ -73,7 +75,7 @@ def frontier(
         plain = (resident, block, buffering) == (None, ONE_MAC, "single")
         if not plain:
             raise InputError("orojenesis has no resident, block or buffering; leave them out")
-    loaded = load_each(networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
+    loaded = load_each(networks, pass_, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
     residents = RESIDENTS if resident is None else (resident,)
     known: dict[Layer, Claims] = {}
     groups: dict[Conv, Frontier] = {}

@@ -97,6 +97,18 @@ def add_search(parser: Parser) -> None:
         help="prefetch: the next step's words are there too; double: everything twice",
     )
     _add_widths(parser)
+    _add_pass(parser)
+
+
+def _add_pass(parser: Parser) -> None:
+    parser.add_argument(
+        "--pass",
+        dest="pass_",
+        type=_one_of("forward", "backward-data", "backward-weight", "training"),
+        default="forward",
+        metavar="PASS",
+        help="forward, backward-data, backward-weight, or training: all three (default: forward)",
+    )
 
 
 def _add_resident(parser: Parser) -> None:
@@ -248,6 +260,31 @@ def add_run(parser: Parser) -> None:
     option("--first", type=_whole_to(MAX_EXTENT), metavar="BLOCKS",
            help="only so many blocks of --trace (default: all) and --gantt (40)")  # fmt: skip
     _add_resident(parser)
+    _add_widths(parser)
+    _add_pass(parser)
+    add_output(parser)
+
+
+def add_train(parser: Parser) -> None:
+    """Options of `train`."""
+    parser.add_argument("network", metavar="NET", help="shipped name or YAML file")
+    option = parser.add_argument
+    option(
+        "--saved",
+        type=_one_of("torch", "vdnn", "ideal"),
+        default="torch",
+        metavar="torch|vdnn|ideal",
+        help="what forward keeps for backward: as PyTorch, as vDNN on cuDNN, or the least "
+        "(default: torch)",
+    )
+    option(
+        "--optimizer",
+        type=_one_of("none", "sgd", "momentum", "adam"),
+        default="sgd",
+        metavar="none|sgd|momentum|adam",
+        help="what it remembers: nothing, a word (momentum) or two (adam) per parameter "
+        "(default: sgd)",
+    )
     _add_widths(parser)
     add_output(parser)
 

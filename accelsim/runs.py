@@ -17,6 +17,7 @@ from accelsim.results import Result, Row
 from accelsim.simulate import TooLittleSram, chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.timing.passes_file import read_passes
+from accelsim.training.passes import Pass
 from accelsim.units import parse_choice, quote
 from accelsim.workload.layer import operand_bytes
 from accelsim.workload.network import Network, Node
@@ -45,6 +46,7 @@ def run(
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
+    pass_: Pass = "forward",
     sram: int | None = None,
     density: str | Path | None = None,
     passes: str | Path | None = None,
@@ -81,7 +83,7 @@ def run(
     left_out: list[str] = []
     for device in devices:
         loaded = load_each(
-            networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
+            networks, pass_, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
             word_bits=device.word_bits,
         )  # fmt: skip
         for file in (densities, given):

@@ -23,6 +23,7 @@ from accelsim.dataflow.schedule import (
 from accelsim.dataflow.streams import stream_peak
 from accelsim.results import Result, Row
 from accelsim.spec import InputError
+from accelsim.training.passes import Pass, in_pass
 from accelsim.units import quote, suggest
 from accelsim.workload.layer import Conv, Layer, Stream, operand_bytes
 from accelsim.workload.network import Network, Node, load_network
@@ -76,16 +77,18 @@ def min_sram(
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
+    pass_: Pass = "forward",
     families: bool = False,
 ) -> MinSram:
     """Return the least SRAM with which every weight and activation crosses the chip edge once.
 
     A row for each layer that moves words, in file order. `layer` keeps some by name or pattern
-    (`conv*`), `resident` restricts the families, `families` adds what `with_families` does; the
-    rest is as for `load_network`, and does not apply to a Network that is already loaded. Raises
-    InputError for a fault of files or arguments.
+    (`conv*`), `resident` restricts the families, `families` adds what `with_families` does, `pass_`
+    takes the layers of a backward pass or of all three (`training.passes`); the rest is as for
+    `load_network`, and does not apply to a Network that is already loaded. Raises InputError for a
+    fault of files or arguments.
     """
-    loaded = load_each(networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
+    loaded = load_each(networks, pass_, batch=batch, input=input, bits=bits, psum_bits=psum_bits)
     residents = RESIDENTS if resident is None else (resident,)
     known: dict[Layer, LayerNeed] = {}
     rows, needs, summaries = [], [], {}
@@ -173,15 +176,18 @@ def conserve(schedule: Schedule) -> None:
 
 
 def load_each(
-    networks: str | Path | Network | Sequence[str | Path | Network], **options: Any
+    networks: str | Path | Network | Sequence[str | Path | Network],
+    pass_: Pass = "forward",
+    **options: Any,
 ) -> tuple[Network, ...]:
-    """Load networks that are not loaded yet, with the options of `load_network`.
+    """Load networks that are not loaded yet, with the options of `load_network`, for one pass.
 
     Raises InputError for a fault of a file, and where two have one name, which results tell apart.
     """
     given = [networks] if isinstance(networks, str | Path | Network) else networks
     loaded = tuple(
-        each if isinstance(each, Network) else load_network(each, **options) for each in given
+        in_pass(each if isinstance(each, Network) else load_network(each, **options), pass_)
+        for each in given
     )
     seen: dict[str, Network] = {}
     for network in loaded:

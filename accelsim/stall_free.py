@@ -18,6 +18,7 @@ from accelsim.simulate import chosen_layers, load_each, result_meta
 from accelsim.spec import InputError
 from accelsim.timing.candidates import Machine, best_candidate
 from accelsim.timing.memory import memory_of
+from accelsim.training.passes import Pass
 from accelsim.workload.layer import Conv, operand_bytes
 from accelsim.workload.network import Network, Node
 
@@ -42,6 +43,7 @@ def stall_free_sram(
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
+    pass_: Pass = "forward",
 ) -> StallFree:
     """Return the least SRAM of each layer with MACs that is once-only and stall-free on an array.
 
@@ -60,7 +62,7 @@ def stall_free_sram(
         raise InputError(f"{device.path}: {wrong}; `run --sram SIZE` shows what one size does")
     device = with_dram(device, at, latency_ns)
     loaded = load_each(
-        networks, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
+        networks, pass_, batch=batch, input=input, bits=bits, psum_bits=psum_bits,
         word_bits=device.word_bits,
     )  # fmt: skip
     residents = RESIDENTS if resident is None else (resident,)

@@ -29,6 +29,7 @@ from accelsim.report.nest import loop_nest, positions
 from accelsim.results import Result, Row
 from accelsim.simulate import LayerNeed, layer_need, min_sram, reason
 from accelsim.spec import InputError
+from accelsim.training.passes import Pass
 from accelsim.units import format_bytes, format_count, quote
 from accelsim.workload.layer import Axis, Conv, Layer, Stream
 from accelsim.workload.network import Network
@@ -59,6 +60,7 @@ def explain(
     input: tuple[int, int, int] | None = None,
     bits: int | Mapping[str, int] | None = None,
     psum_bits: int | None = None,
+    pass_: Pass = "forward",
 ) -> Explanation:
     """Return the working behind one layer's least SRAM; its `str` is the text.
 
@@ -66,7 +68,7 @@ def explain(
     """
     found = min_sram(
         network, layer=layer, resident=resident, block=block, buffering=buffering,
-        batch=batch, input=input, bits=bits, psum_bits=psum_bits,
+        batch=batch, input=input, bits=bits, psum_bits=psum_bits, pass_=pass_,
     )  # fmt: skip
     need, row = found.needs[0], found.table[0]
     if len(found.needs) > 1:

@@ -37,7 +37,7 @@ STYLE: Any = {
 def plot(
     result: Result, *, width_inches: float = 7.0, panels: bool = False, kind: str | None = None
 ) -> Figure:
-    """Return the picture of a result of min-sram, frontier, run or sweep; InputError for others.
+    """Return the picture of what min-sram, frontier, run, train or sweep found; else InputError.
 
     Several networks' frontiers are overlaid; `panels` gives each layer of a frontier or a sweep of
     one network its own. `kind` is which picture of a sweep.
@@ -55,6 +55,10 @@ def plot(
         from accelsim.report.staircase_plots import plot_layers
 
         return plot_layers(result, width_inches=width_inches)
+    if "transient_bytes" in result.columns:
+        from accelsim.report.train_plots import plot_train
+
+        return plot_train(result, width_inches=width_inches)
     if "stall_cycles" in result.columns:
         from accelsim.report.run_plots import plot_run
 

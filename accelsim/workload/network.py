@@ -15,8 +15,10 @@ from accelsim.workload.format import (
     MAX_EXTENT,
     MAX_WORDS,
     BitWidths,
+    GlobalPoolLayer,
     Layer,
     NetworkFile,
+    PoolLayer,
     UpsampleLayer,
     Weighted,
 )
@@ -42,6 +44,7 @@ class Node:
 
     `layer` is None where no words move (concat, flatten, ...). `fused` is True for a norm or act
     that only a conv, deconv, fc or matmul feeds and that alone consumes it: it has no row.
+    `adaptive` is True for a pooling whose file says the size of its output, not of its window.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Node:
     layer: Conv | Stream | None
     fused: bool
     kind: str
+    adaptive: bool = False
 
 
 @dataclass(frozen=True)
@@ -274,9 +278,16 @@ def _infer(
             Node(
                 link.name, link.op, link.inputs, tuple(shapes), found.out, found.params,
                 found.layer.macs if found.layer else 0, found.layer, link.name in fused, link.kind,
+                _adaptive(link.spec),
             )
         )  # fmt: skip
     return tuple(nodes)
+
+
+def _adaptive(spec: Layer) -> bool:
+    if isinstance(spec, PoolLayer):
+        return spec.out is not None
+    return isinstance(spec, GlobalPoolLayer)
 
 
 def _infer_node(

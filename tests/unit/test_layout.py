@@ -34,6 +34,7 @@ ROWS = [
         "traces",
         "sweep",
         "sweeping",
+        "trainings",
         "verify",
     ],
     ["importers"],

@@ -1,0 +1,1 @@
+"""One training iteration: forward, backward, optimizer, and the bytes that wait between them."""
