@@ -222,9 +222,13 @@ def test_ctrl_c_leaves_a_file_and_says_how_to_go_on(case, tmp_path):
     command += ["--sram", MANY["sram"], "--set", "dram.peak_bytes_per_s=1MB/s:900MB/s:+1MB/s"]
     main = subprocess.Popen([*command, "--jobs", "2"], start_new_session=True,
                             stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
-    _wait_for(lambda: _done(path) > 0 or main.poll() is not None)
-    os.killpg(main.pid, signal.SIGINT)  # as a terminal does: to the workers, too
-    out, err = main.communicate(timeout=30)
+    try:
+        _wait_for(lambda: _done(path) > 0 or main.poll() is not None)
+        os.killpg(main.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+        out, err = main.communicate(timeout=120)
+    finally:  # a failure here leaves nothing to the next test
+        main.kill()
+        main.communicate()
     assert (main.returncode, out, err.count("\n")) == (130, "", 1)
     found = read_sweep(path).summary
     kept = f"{found['done'] + found['failed']:,} of 18,900 points are in {path}"
