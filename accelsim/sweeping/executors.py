@@ -120,9 +120,9 @@ def executor_of(given: Any, jobs: int, scheduler: str | None) -> Iterator[tuple[
         try:
             yield pool, 2 * jobs
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             for child in set(multiprocessing.active_children()) - before:
                 child.terminate()
+            pool.shutdown(cancel_futures=True)  # waits until the pool's own threads have seen it
             raise
         pool.shutdown()
 
